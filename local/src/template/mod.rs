@@ -1,0 +1,3 @@
+//! `template.yaml` in, a [`Deployment`](model::Deployment) out.
+
+pub mod model;
