@@ -90,6 +90,14 @@ pub struct Budget {
 }
 
 impl Budget {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            deadline: Instant::now() + std::time::Duration::from_mins(1),
+            memory: 1 << 20,
+        }
+    }
+
     pub(crate) fn still_time(&self) -> Result<(), Reject> {
         if Instant::now() < self.deadline {
             Ok(())
