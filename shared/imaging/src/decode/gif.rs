@@ -10,13 +10,15 @@ use crate::{Header, Reject, container};
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     // Walks to the trailer: a file that ends before it is incomplete, even if its first frame is not.
     container::gif::header(bytes)?;
-    budget.afford(4 * header.largest_frame)?;
+    // The frame, and profiles and notes, which the decoder keeps as well.
+    let memory = 4 * header.largest_frame + bytes.len() as u64;
+    budget.afford(memory)?;
 
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
-    // The budget was just checked; this holds the decoder to the frame that it was checked for.
-    let memory = NonZeroU64::new(4 * header.largest_frame).unwrap_or(NonZeroU64::MIN);
-    options.set_memory_limit(MemoryLimit::Bytes(memory));
+    options.set_memory_limit(MemoryLimit::Bytes(
+        NonZeroU64::new(memory).unwrap_or(NonZeroU64::MIN),
+    ));
     // Comments and plain text are skipped by the walker and have to be here.
     options.allow_unknown_blocks(true);
     let mut decoder = options.read_info(bytes).map_err(reject)?;
