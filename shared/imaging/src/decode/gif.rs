@@ -23,24 +23,16 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     options.allow_unknown_blocks(true);
     let mut decoder = options.read_info(bytes).map_err(reject)?;
     let frame = decoder
-        .read_next_frame()
+        .next_frame_info()
         .map_err(reject)?
         .ok_or(Reject::Undecodable("it has no picture"))?;
-
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
+    let position = (u32::from(frame.left), u32::from(frame.top));
     if width == 0 || height == 0 {
         return Err(Reject::Undecodable("its first frame has no size"));
     }
-    let position = (u32::from(frame.left), u32::from(frame.top));
-    let raster = Raster {
-        width,
-        height,
-        pixels: Pixels::Rgba,
-        data: frame.buffer.to_vec(),
-    };
-    if raster.bytes() != Pixels::Rgba.bytes(width, height) {
-        return Err(Reject::Truncated);
-    }
+    let mut raster = Raster::blank(width, height, Pixels::Rgba, budget)?;
+    decoder.read_into_buffer(&mut raster.data).map_err(reject)?;
     let raster = raster.onto_canvas((header.width, header.height), position, budget)?;
     Ok(Decoded {
         raster,

@@ -29,12 +29,13 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     let whole = jpeg::whole(bytes)?;
     known_to_decode(&whole)?;
     let (width, height) = header.stored_size();
-    // Four components at worst, and the coefficients where they are kept until the last scan.
+    // Of a picture that is not sequential, the coefficients are kept until the last scan.
     let kept = match whole.process {
         Process::Sequential => 0,
         Process::ScanByScan | Process::Progressive => 2 * whole.coefficients,
     };
-    budget.afford(Pixels::Cmyk.bytes(width, height) + kept + bytes.len() as u64)?;
+    let decoded = u64::from(width) * u64::from(height) * whole.factors.len() as u64;
+    budget.afford(decoded + kept + bytes.len() as u64)?;
 
     let raster = if whole.process == Process::Progressive {
         pixels(bytes, &whole, header, budget)?

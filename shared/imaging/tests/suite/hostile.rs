@@ -172,6 +172,9 @@ fn headers_that_promise_other_dimensions_than_the_data_has() {
     webp[24] = webp[24].wrapping_add(50);
     assert!(render(&webp).is_err());
 
+    // A frame that reaches out of its canvas.
+    assert!(render(&animated_webp((12, 10), (6, 4))).is_err());
+
     let mut gif = gif((20, 16), &[(0, 0, 20, 16)], false);
     let frame = gif
         .windows(3)

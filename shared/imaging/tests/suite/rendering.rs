@@ -436,3 +436,16 @@ fn quality_is_worth_its_bytes() {
     );
     assert_eq!(header(&jpeg.bytes).format, Format::Jpeg);
 }
+
+#[test]
+fn drawings_become_small_png() {
+    let mut picture = plain(400, 300, [255, 255, 255, 255]);
+    for (at, pixel) in picture.rgba.iter_mut().enumerate() {
+        if (at % 400) / 20 % 2 == 0 && (at / 400) / 30 % 2 == 0 {
+            *pixel = [10, 80, 160, 255];
+        }
+    }
+    let made = one(&png(&picture), 400, OutputFormat::Png);
+    assert!(made.bytes.len() < 1_500, "{} bytes", made.bytes.len());
+    assert_eq!(all(&made.bytes), picture);
+}
