@@ -45,6 +45,9 @@ pub struct Declared {
 /// The media types that can be uploaded.
 pub const ACCEPTED_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 
+/// The largest upload, in bytes: more than any camera's JPEG, and little enough to work on in memory.
+pub const MAXIMUM_BYTES: u64 = 100 * 1024 * 1024;
+
 /// Who works on an upload, and until when nobody else may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::{Secret, Time};
+use super::{ImageId, PictureName, Project, ProjectId, Secret, Time, UploadId, Visibility};
 
 /// Signatures last to the end of the next such window: at least one, at most two.
 ///
@@ -32,6 +32,20 @@ pub enum Refused {
 pub fn expiry(now: Time) -> Time {
     let window = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
     Time::from_secs((now.as_secs() / window + 2) * window)
+}
+
+/// Where a picture is served: `/i/{project}/{image}/{upload}/{preset}.{ext}`, one picture for ever.
+pub fn delivery_path(project: ProjectId, image: ImageId, upload: UploadId, name: PictureName) -> String {
+    format!("/i/{project}/{image}/{upload}/{name}")
+}
+
+/// The path as it is handed out: signed if the picture is private. A project without a key has none to
+/// sign with, and its private paths stay closed.
+pub fn hand_out(path: String, visibility: Visibility, project: &Project, now: Time) -> String {
+    match (visibility, project.signing_keys.first()) {
+        (Visibility::Private, Some(key)) => sign(&path, expiry(now), key),
+        (Visibility::Private, None) | (Visibility::Public, _) => path,
+    }
 }
 
 /// Appends a signature to a path.

@@ -5,9 +5,11 @@ mod caller;
 mod conditional;
 mod problem;
 mod respond;
+mod view;
 
 pub use body::{body, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};
 pub use problem::{FieldError, Problem};
 pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use view::{ImageRow, ImageView};

@@ -64,6 +64,14 @@ impl Environment {
         let days: u32 = variable("TRASH_DAYS")?.parse().map_err(|_| invalid)?;
         Ok(Duration::from_secs(u64::from(days) * 24 * 3600))
     }
+
+    /// The function's memory in bytes, as Lambda says it.
+    pub fn memory(&self) -> Result<u64, InvalidEnvironment> {
+        let name = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+        let invalid = InvalidEnvironment { name, expected: "a number of megabytes" };
+        let megabytes: u64 = variable(name)?.parse().map_err(|_| invalid)?;
+        Ok(megabytes * 1024 * 1024)
+    }
 }
 
 fn optional(name: &str) -> Option<String> {
