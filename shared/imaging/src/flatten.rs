@@ -8,12 +8,7 @@ pub(crate) fn onto_white(raster: &Raster) -> Raster {
     for &[r, g, b, a] in pixels {
         data.extend([r, g, b].map(|colour| colour.saturating_add(u8::MAX - a)));
     }
-    Raster {
-        width: raster.width,
-        height: raster.height,
-        pixels: Pixels::Rgb,
-        data,
-    }
+    Raster { width: raster.width, height: raster.height, pixels: Pixels::Rgb, data }
 }
 
 #[cfg(test)]
@@ -23,15 +18,7 @@ mod tests {
     #[test]
     fn what_is_transparent_becomes_white_and_what_is_not_stays() {
         let data = vec![10, 20, 30, 255, 0, 0, 0, 0, 64, 0, 0, 128];
-        let raster = Raster {
-            width: 3,
-            height: 1,
-            pixels: Pixels::Rgba,
-            data,
-        };
-        assert_eq!(
-            onto_white(&raster).data,
-            [10, 20, 30, 255, 255, 255, 191, 127, 127]
-        );
+        let raster = Raster { width: 3, height: 1, pixels: Pixels::Rgba, data };
+        assert_eq!(onto_white(&raster).data, [10, 20, 30, 255, 255, 255, 191, 127, 127]);
     }
 }

@@ -97,12 +97,7 @@ fn reorder<const N: usize>(stored: &Raster, orientation: Orientation) -> Raster 
             data.extend_from_slice(&pixels[from_y * stride + from_x]);
         }
     }
-    Raster {
-        width,
-        height,
-        pixels: stored.pixels,
-        data,
-    }
+    Raster { width, height, pixels: stored.pixels, data }
 }
 
 #[cfg(test)]
@@ -115,12 +110,7 @@ mod tests {
     /// 4 5 6
     /// ```
     fn stored() -> Raster {
-        Raster {
-            width: 3,
-            height: 2,
-            pixels: Pixels::Gray,
-            data: vec![1, 2, 3, 4, 5, 6],
-        }
+        Raster { width: 3, height: 2, pixels: Pixels::Gray, data: vec![1, 2, 3, 4, 5, 6] }
     }
 
     #[test]

@@ -44,26 +44,15 @@ pub(crate) struct Raster {
 
 impl Raster {
     /// All zeros: black, or transparent where there is alpha.
-    pub(crate) fn blank(
-        width: u32,
-        height: u32,
-        pixels: Pixels,
-        budget: &Budget,
-    ) -> Result<Self, Reject> {
+    pub(crate) fn blank(width: u32, height: u32, pixels: Pixels, budget: &Budget) -> Result<Self, Reject> {
         let bytes = pixels.bytes(width, height);
         budget.afford(bytes)?;
         // Affordable memory may still not be there; a failed allocation must not abort the process.
         let size = usize::try_from(bytes).map_err(|_| budget.refusal(bytes))?;
         let mut data = Vec::new();
-        data.try_reserve_exact(size)
-            .map_err(|_| budget.refusal(bytes))?;
+        data.try_reserve_exact(size).map_err(|_| budget.refusal(bytes))?;
         data.resize(size, 0);
-        Ok(Self {
-            width,
-            height,
-            pixels,
-            data,
-        })
+        Ok(Self { width, height, pixels, data })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -74,10 +63,7 @@ impl Raster {
     pub(crate) fn is_opaque(&self) -> bool {
         let channels = self.pixels.channels();
         !self.pixels.has_alpha()
-            || self
-                .data
-                .chunks_exact(channels)
-                .all(|pixel| pixel[channels - 1] == u8::MAX)
+            || self.data.chunks_exact(channels).all(|pixel| pixel[channels - 1] == u8::MAX)
     }
 
     /// Removes an alpha channel, in place, whatever it holds.
@@ -100,10 +86,7 @@ impl Raster {
 
     /// Lays this picture, which is RGB or RGBA, onto a transparent canvas at `(left, top)`. What sticks out is cut off.
     pub(crate) fn onto_canvas(
-        self,
-        (width, height): (u32, u32),
-        (left, top): (u32, u32),
-        budget: &Budget,
+        self, (width, height): (u32, u32), (left, top): (u32, u32), budget: &Budget,
     ) -> Result<Self, Reject> {
         if (self.width, self.height, left, top) == (width, height, 0, 0) {
             return Ok(self);
@@ -117,10 +100,7 @@ impl Raster {
         }
         let channels = self.pixels.channels();
         let from_rows = self.data.chunks_exact(self.width as usize * channels);
-        let to_rows = canvas
-            .data
-            .chunks_exact_mut(width as usize * 4)
-            .skip(top as usize);
+        let to_rows = canvas.data.chunks_exact_mut(width as usize * 4).skip(top as usize);
         for (from, to) in from_rows.zip(to_rows).take(rows) {
             let from = from.chunks_exact(channels).take(columns);
             let to = to.chunks_exact_mut(4).skip(left as usize);
@@ -142,20 +122,12 @@ mod tests {
     use super::*;
 
     fn budget() -> Budget {
-        Budget {
-            deadline: Instant::now() + Duration::from_mins(1),
-            memory: 1 << 20,
-        }
+        Budget { deadline: Instant::now() + Duration::from_mins(1), memory: 1 << 20 }
     }
 
     fn white(width: u32, height: u32) -> Raster {
         let data = vec![255; (width * height * 3) as usize];
-        Raster {
-            width,
-            height,
-            pixels: Pixels::Rgb,
-            data,
-        }
+        Raster { width, height, pixels: Pixels::Rgb, data }
     }
 
     fn alphas(canvas: &Raster) -> Vec<u8> {
@@ -177,12 +149,7 @@ mod tests {
     #[test]
     fn dropping_alpha_keeps_the_colours() {
         let data = vec![1, 2, 3, 255, 4, 5, 6, 255];
-        let mut raster = Raster {
-            width: 2,
-            height: 1,
-            pixels: Pixels::Rgba,
-            data,
-        };
+        let mut raster = Raster { width: 2, height: 1, pixels: Pixels::Rgba, data };
         raster.drop_alpha();
         assert_eq!(raster.data, [1, 2, 3, 4, 5, 6]);
     }

@@ -9,9 +9,7 @@ const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
 /// Lanczos3 of everything in `raster`, alpha taken as premultiplied (see [`premultiply`]).
 pub(crate) fn resize(
-    raster: &Raster,
-    (width, height): (u32, u32),
-    budget: &Budget,
+    raster: &Raster, (width, height): (u32, u32), budget: &Budget,
 ) -> Result<Raster, Reject> {
     // The filter runs across first: its buffer is as wide as the result and as high as the source.
     let between = raster.pixels.bytes(width, raster.height);
@@ -25,12 +23,9 @@ pub(crate) fn resize(
         let from = from.map_err(|_| FAILED)?;
         let to = Image::from_slice_u8(width, height, &mut resized.data, kind);
         let mut to = to.map_err(|_| FAILED)?;
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-            .use_alpha(false);
-        Resizer::new()
-            .resize(&from, &mut to, &options)
-            .map_err(|_| FAILED)
+        let options =
+            ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
+        Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)
     })?;
     Ok(resized)
 }
@@ -46,10 +41,7 @@ pub(crate) fn unpremultiply(raster: &mut Raster) -> Result<(), Reject> {
     in_place(raster, |image| MulDiv::new().divide_alpha_inplace(image))
 }
 
-fn in_place<E>(
-    raster: &mut Raster,
-    change: impl FnOnce(&mut Image) -> Result<(), E>,
-) -> Result<(), Reject> {
+fn in_place<E>(raster: &mut Raster, change: impl FnOnce(&mut Image) -> Result<(), E>) -> Result<(), Reject> {
     if !raster.pixels.has_alpha() {
         return Ok(());
     }

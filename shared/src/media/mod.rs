@@ -11,8 +11,10 @@ mod presign;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 
-pub use objects::{DeleteUpload, EraseObjects, ReadUpload, ReadVariant, StoreOriginal, StoreVariant};
-pub use presign::{PresignUpload, PresignVariant, UploadMethod, UploadTarget};
+pub use objects::{
+    DeleteUpload, EraseObjects, ReadUpload, ReadVariant, StoreOriginal, StoreVariant, VariantBody,
+};
+pub use presign::{PresignUpload, UploadMethod, UploadTarget};
 
 /// The buckets' names. A function has the ones that its environment names.
 #[derive(Debug, Clone, Default)]

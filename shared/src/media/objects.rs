@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Media, keys};
 use crate::domain::error::ReadObjectError;
 use crate::domain::image::Image;
-use crate::domain::{PictureName, Unavailable, Visibility};
+use crate::domain::{PictureName, Unavailable, Variant, Visibility};
 
 /// Renderings are never written twice under one key, so whoever has one may keep it.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -46,12 +46,21 @@ pub trait DeleteUpload {
     fn delete_upload(&self, image: &Image) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
+/// A rendering, as it can be passed on.
+#[derive(Debug)]
+pub enum VariantBody {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// A URL of S3, good for a few minutes, where they are.
+    Elsewhere(String),
+}
+
 /// Reads a rendering.
 pub trait ReadVariant {
-    /// The bytes.
+    /// The bytes if there are at most `limit`, else where they are.
     fn read_variant(
-        &self, image: &Image, name: PictureName,
-    ) -> impl Future<Output = Result<Bytes, ReadObjectError>> + Send;
+        &self, image: &Image, variant: &Variant, limit: u64,
+    ) -> impl Future<Output = Result<VariantBody, ReadObjectError>> + Send;
 }
 
 /// Deletes every object of an image.
@@ -68,9 +77,16 @@ impl ReadUpload for Media {
 }
 
 impl ReadVariant for Media {
-    async fn read_variant(&self, image: &Image, name: PictureName) -> Result<Bytes, ReadObjectError> {
-        let key = keys::variant(image, name);
-        read(&self.client, "read_variant", &self.buckets.variants, &key, u64::MAX).await
+    async fn read_variant(
+        &self, image: &Image, variant: &Variant, limit: u64,
+    ) -> Result<VariantBody, ReadObjectError> {
+        let key = keys::variant(image, variant.name());
+        if variant.bytes > limit {
+            let url = self.presign_get(&self.buckets.variants, &key).await;
+            return url.map(VariantBody::Elsewhere).map_err(ReadObjectError::Unavailable);
+        }
+        let bytes = read(&self.client, "read_variant", &self.buckets.variants, &key, limit).await?;
+        Ok(VariantBody::Bytes(bytes))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Media, keys, post_policy};
 use crate::domain::image::{Image, UPLOAD_WINDOW};
-use crate::domain::{PictureName, Time, Unavailable};
+use crate::domain::{Time, Unavailable};
 
 /// How a client sends its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,14 +48,6 @@ pub trait PresignUpload {
     ) -> impl Future<Output = Result<UploadTarget, Unavailable>> + Send;
 }
 
-/// Lets a client fetch a rendering that is too large for a function's answer.
-pub trait PresignVariant {
-    /// A URL that is good for as long as `lifetime`.
-    fn presign_variant(
-        &self, image: &Image, name: PictureName, lifetime: Duration,
-    ) -> impl Future<Output = Result<String, Unavailable>> + Send;
-}
-
 impl PresignUpload for Media {
     async fn presign_upload(
         &self, image: &Image, method: UploadMethod, now: Time,
@@ -67,25 +59,16 @@ impl PresignUpload for Media {
     }
 }
 
-impl PresignVariant for Media {
-    async fn presign_variant(
-        &self, image: &Image, name: PictureName, lifetime: Duration,
-    ) -> Result<String, Unavailable> {
-        const OPERATION: &str = "presign_variant";
-        let config = PresigningConfig::expires_in(lifetime).map_err(|e| Unavailable::new(OPERATION, e))?;
-        let request = self
-            .client
-            .get_object()
-            .bucket(&self.buckets.variants)
-            .key(keys::variant(image, name))
-            .presigned(config)
-            .await
-            .map_err(|e| Unavailable::new(OPERATION, e))?;
-        Ok(request.uri().to_owned())
-    }
-}
-
 impl Media {
+    /// A URL that fetches an object in our name, for as long as a client needs to follow a redirect.
+    pub(super) async fn presign_get(&self, bucket: &str, key: &str) -> Result<String, Unavailable> {
+        const OPERATION: &str = "presign_get";
+        const LIFETIME: Duration = Duration::from_secs(300);
+        let config = PresigningConfig::expires_in(LIFETIME).map_err(|e| Unavailable::new(OPERATION, e))?;
+        let request = self.client.get_object().bucket(bucket).key(key).presigned(config).await;
+        Ok(request.map_err(|e| Unavailable::new(OPERATION, e))?.uri().to_owned())
+    }
+
     async fn presign_put(&self, image: &Image, now: Time) -> Result<UploadTarget, Unavailable> {
         const OPERATION: &str = "presign_upload";
         let config =

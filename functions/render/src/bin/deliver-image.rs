@@ -14,15 +14,14 @@ use shared::domain::preset::resolve;
 use shared::domain::signed_path::{self, Refused, delivery_path, sign};
 use shared::domain::{Clock, ImageId, PictureName, Project, ProjectId, Time, UploadId, Variant, Visibility};
 use shared::http::{Problem, if_none_match, path_parameter};
-use shared::media::{PresignVariant, ReadVariant};
+use shared::media::{ReadVariant, VariantBody};
 use shared::platform::{Environment, serve};
 use shared::store::{FindImage, FindProject, KnownProjects};
 
 /// The largest picture that fits into a function's answer: 6 MB, as base64 in JSON
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Larger ones are fetched
-/// from S3 by a short-lived URL.
+/// from S3 itself.
 const LARGEST_ANSWER: u64 = 4 * 1024 * 1024;
-const REDIRECT_LIFETIME: Duration = Duration::from_secs(300);
 
 /// How long "the current picture" is remembered.
 const CURRENT_FOR: Duration = Duration::from_secs(60);
@@ -80,8 +79,8 @@ fn accepts_webp(request: &Request) -> bool {
 }
 
 async fn deliver_image(
-    images: &impl FindImage, projects: &impl FindProject, objects: &(impl ReadVariant + PresignVariant),
-    clock: &impl Clock, request: Request,
+    images: &impl FindImage, projects: &impl FindProject, objects: &impl ReadVariant, clock: &impl Clock,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
     let project: ProjectId = path_parameter(&request, "project", "picture")?;
     let id: ImageId = path_parameter(&request, "image", "picture")?;
@@ -110,12 +109,11 @@ async fn deliver_image(
         shared::http::not_modified()
     } else if request.method() == Method::HEAD {
         with_length(Response::new(Body::Empty), variant)
-    } else if variant.bytes > LARGEST_ANSWER {
-        let url = objects.presign_variant(&image, variant.name(), REDIRECT_LIFETIME).await?;
-        return temporary_redirect(&url, "private, no-store");
     } else {
-        let bytes = objects.read_variant(&image, variant.name()).await?;
-        with_length(Response::new(Body::Binary(bytes.into())), variant)
+        match objects.read_variant(&image, variant, LARGEST_ANSWER).await? {
+            VariantBody::Bytes(bytes) => with_length(Response::new(Body::Binary(bytes.into())), variant),
+            VariantBody::Elsewhere(url) => return temporary_redirect(&url, "private, no-store"),
+        }
     };
     let headers = response.headers_mut();
     let year = Duration::from_secs(365 * 24 * 3600);

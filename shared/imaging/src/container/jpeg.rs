@@ -36,11 +36,7 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            cursor: Cursor::new(bytes, 2),
-            in_scan: false,
-            over: false,
-        }
+        Self { cursor: Cursor::new(bytes, 2), in_scan: false, over: false }
     }
 
     fn next_part(&mut self) -> Result<Option<Part<'a>>, Reject> {
@@ -61,9 +57,7 @@ impl<'a> Parts<'a> {
             END_OF_IMAGE => Ok(None),
             0xc0..=0xcf | START_OF_SCAN..=0xfe => {
                 let length = usize::from(u16::from_be_bytes(self.cursor.array()?));
-                let length = length
-                    .checked_sub(2)
-                    .ok_or(Reject::Undecodable("a segment's length"))?;
+                let length = length.checked_sub(2).ok_or(Reject::Undecodable("a segment's length"))?;
                 self.in_scan = marker == START_OF_SCAN;
                 Ok(Some(Part::Segment(marker, self.cursor.take(length)?)))
             }
@@ -122,8 +116,7 @@ impl<'a> Frame<'a> {
             // Tables (DHT, JPG, DAC) are in the same range.
             _ => return Ok(None),
         };
-        let Some((&[precision, h0, h1, w0, w1, count], components)) = payload.split_first_chunk()
-        else {
+        let Some((&[precision, h0, h1, w0, w1, count], components)) = payload.split_first_chunk() else {
             return Err(Reject::Undecodable("its frame header"));
         };
         if precision != 8 {
@@ -134,9 +127,7 @@ impl<'a> Frame<'a> {
             return Err(Reject::Undecodable("its frame header"));
         }
         if !matches!(count, 1 | 3 | 4) {
-            return Err(Reject::UnsupportedFormat(
-                "JPEG with other than 1, 3 or 4 components",
-            ));
+            return Err(Reject::UnsupportedFormat("JPEG with other than 1, 3 or 4 components"));
         }
         Ok(Some(Self {
             progressive,
@@ -149,15 +140,10 @@ impl<'a> Frame<'a> {
     /// Coefficients of all components: two bytes each is what a decoder keeps of a progressive image.
     fn coefficients(&self) -> u64 {
         let factors = |sampling: u8| (u64::from(sampling >> 4), u64::from(sampling & 15));
-        let all = || {
-            self.components
-                .iter()
-                .map(|&[_, sampling, _]| factors(sampling))
-        };
+        let all = || self.components.iter().map(|&[_, sampling, _]| factors(sampling));
         let across = all().map(|(h, _)| h).max().unwrap_or(1).max(1);
         let down = all().map(|(_, v)| v).max().unwrap_or(1).max(1);
-        let units =
-            u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
+        let units = u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
         units * 64 * all().map(|(h, v)| h * v).sum::<u64>()
     }
 }
@@ -193,12 +179,10 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
 }
 
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    Parts::new(bytes)
-        .map_while(Result::ok)
-        .find_map(|part| match part {
-            Part::Segment(APP1, payload) if payload.starts_with(EXIF) => Some(payload),
-            _ => None,
-        })
+    Parts::new(bytes).map_while(Result::ok).find_map(|part| match part {
+        Part::Segment(APP1, payload) if payload.starts_with(EXIF) => Some(payload),
+        _ => None,
+    })
 }
 
 /// The colour profile, put together from its segments (ICC.1:2022, B.4). Broken ones are no profile.
@@ -221,16 +205,8 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     let whole = chunks
         .iter()
         .enumerate()
-        .all(|(index, &(number, count, _))| {
-            usize::from(number) == index + 1 && usize::from(count) == total
-        });
-    (whole && total > 0).then(|| {
-        chunks
-            .iter()
-            .flat_map(|&(_, _, data)| data)
-            .copied()
-            .collect()
-    })
+        .all(|(index, &(number, count, _))| usize::from(number) == index + 1 && usize::from(count) == total);
+    (whole && total > 0).then(|| chunks.iter().flat_map(|&(_, _, data)| data).copied().collect())
 }
 
 /// What a decoder needs to know beforehand of a file that is complete.
@@ -255,19 +231,11 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
     while let Some(part) = parts.next() {
         match part? {
             Part::Segment(START_OF_SCAN, payload) => {
-                let frame = frame
-                    .as_ref()
-                    .ok_or(Reject::Undecodable("a scan before its frame"))?;
+                let frame = frame.as_ref().ok_or(Reject::Undecodable("a scan before its frame"))?;
                 let components = progress.scan(frame, payload)?;
                 interleaved &= scans > 0 || components == frame.components.len();
                 scans += 1;
-                if scans
-                    > if frame.progressive {
-                        MOST_SCANS
-                    } else {
-                        frame.components.len()
-                    }
-                {
+                if scans > if frame.progressive { MOST_SCANS } else { frame.components.len() } {
                     return Err(Reject::Undecodable("too many scans"));
                 }
             }
@@ -305,9 +273,7 @@ struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self {
-            bits: [[None; 64]; 4],
-        }
+        Self { bits: [[None; 64]; 4] }
     }
 }
 
@@ -316,9 +282,7 @@ impl Progress {
     fn scan(&mut self, frame: &Frame, payload: &[u8]) -> Result<usize, Reject> {
         const BROKEN: Reject = Reject::Undecodable("a scan header");
         let (&count, rest) = payload.split_first().ok_or(BROKEN)?;
-        let (components, rest) = rest
-            .split_at_checked(2 * usize::from(count))
-            .ok_or(BROKEN)?;
+        let (components, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or(BROKEN)?;
         let &[first, last, approximation] = rest else {
             return Err(BROKEN);
         };
@@ -329,13 +293,8 @@ impl Progress {
             (0, 63, 0)
         };
         for component in components.chunks_exact(2) {
-            let index = frame
-                .components
-                .iter()
-                .position(|&[id, ..]| id == component[0]);
-            let band = self.bits[index.ok_or(BROKEN)?]
-                .get_mut(first..=last)
-                .ok_or(BROKEN)?;
+            let index = frame.components.iter().position(|&[id, ..]| id == component[0]);
+            let band = self.bits[index.ok_or(BROKEN)?].get_mut(first..=last).ok_or(BROKEN)?;
             band.fill(Some(low));
         }
         Ok(usize::from(count))
@@ -346,11 +305,7 @@ impl Progress {
             // The mean of each block must be there; a band of detail may be left out, not half sent.
             bits[0].is_some() && bits.iter().flatten().all(|&low| low == 0)
         });
-        if whole {
-            Ok(())
-        } else {
-            Err(Reject::Truncated)
-        }
+        if whole { Ok(()) } else { Err(Reject::Truncated) }
     }
 }
 
@@ -379,8 +334,7 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
             0xc0..=0xcf | START_OF_SCAN..=0xdf => segment(&mut clean, marker, &[payload]),
             APP0 => {
                 // Version, units and densities; the thumbnail after them is declared 0 x 0.
-                if let (b"JFIF\0", Some(fields)) =
-                    (payload.get(..5).unwrap_or_default(), payload.get(5..12))
+                if let (b"JFIF\0", Some(fields)) = (payload.get(..5).unwrap_or_default(), payload.get(5..12))
                 {
                     segment(&mut clean, APP0, &[b"JFIF\0", fields, &[0, 0]]);
                 }

@@ -20,38 +20,25 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     // Comments and plain text are skipped by the walker and have to be here.
     options.allow_unknown_blocks(true);
     let mut decoder = options.read_info(bytes).map_err(reject)?;
-    let frame = decoder
-        .read_next_frame()
-        .map_err(reject)?
-        .ok_or(Reject::Undecodable("it has no picture"))?;
+    let frame = decoder.read_next_frame().map_err(reject)?.ok_or(Reject::Undecodable("it has no picture"))?;
 
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     if width == 0 || height == 0 {
         return Err(Reject::Undecodable("its first frame has no size"));
     }
     let position = (u32::from(frame.left), u32::from(frame.top));
-    let raster = Raster {
-        width,
-        height,
-        pixels: Pixels::Rgba,
-        data: frame.buffer.to_vec(),
-    };
+    let raster = Raster { width, height, pixels: Pixels::Rgba, data: frame.buffer.to_vec() };
     if raster.bytes() != Pixels::Rgba.bytes(width, height) {
         return Err(Reject::Truncated);
     }
     let raster = raster.onto_canvas((header.width, header.height), position, budget)?;
-    Ok(Decoded {
-        raster,
-        icc: decoder.icc_profile().map(<[u8]>::to_vec),
-    })
+    Ok(Decoded { raster, icc: decoder.icc_profile().map(<[u8]>::to_vec) })
 }
 
 fn reject(error: DecodingError) -> Reject {
     match error {
         DecodingError::UnexpectedEof => Reject::Truncated,
-        DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Reject::Truncated
-        }
+        DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Reject::Truncated,
         _ => Reject::Undecodable("its data makes no sense"),
     }
 }

@@ -29,11 +29,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     let whole = jpeg::whole(bytes)?;
     let (width, height) = header.stored_size();
     // Four components at worst, and the coefficients where they are kept until the last scan.
-    let kept = if whole.progressive || !whole.interleaved {
-        2 * whole.coefficients
-    } else {
-        0
-    };
+    let kept = if whole.progressive || !whole.interleaved { 2 * whole.coefficients } else { 0 };
     budget.afford(Pixels::Cmyk.bytes(width, height) + kept + bytes.len() as u64)?;
 
     if whole.progressive {
@@ -47,10 +43,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
 }
 
 fn finish(raster: Raster, bytes: &[u8]) -> Decoded {
-    Decoded {
-        raster,
-        icc: jpeg::icc(bytes),
-    }
+    Decoded { raster, icc: jpeg::icc(bytes) }
 }
 
 fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Result<Raster, Reject> {
@@ -80,9 +73,7 @@ fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Resu
         return Err(OTHER_SIZE);
     }
     let mut raster = Raster::blank(width, height, pixels, budget)?;
-    decoder
-        .decode_into(&mut raster.data)
-        .map_err(|error| reject(&error))?;
+    decoder.decode_into(&mut raster.data).map_err(|error| reject(&error))?;
 
     if colours == ColorSpace::YCCK {
         ycck_to_cmyk(&mut raster.data);
@@ -98,13 +89,8 @@ fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Resu
 fn ycck_to_cmyk(data: &mut [u8]) {
     let (pixels, _) = data.as_chunks_mut::<4>();
     for [c, m, y, _] in pixels {
-        let (luma, blue, red) = (
-            i32::from(*c) << 16,
-            i32::from(*m) - 128,
-            i32::from(*y) - 128,
-        );
-        let ink =
-            |value: i32| !u8::try_from(((value + (1 << 15)) >> 16).clamp(0, 255)).unwrap_or(0);
+        let (luma, blue, red) = (i32::from(*c) << 16, i32::from(*m) - 128, i32::from(*y) - 128);
+        let ink = |value: i32| !u8::try_from(((value + (1 << 15)) >> 16).clamp(0, 255)).unwrap_or(0);
         *c = ink(luma + 91_881 * red);
         *m = ink(luma - 22_554 * blue - 46_802 * red);
         *y = ink(luma + 116_130 * blue);

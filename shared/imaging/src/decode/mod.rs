@@ -22,10 +22,7 @@ pub(crate) struct Decoded {
 /// Only WebP scales so far. JPEG's transform could as well; `jpeg-decoder`, the one permissive crate that
 /// does it, keeps all planes, is slower at full size and no longer developed.
 pub(crate) fn decode(
-    bytes: &[u8],
-    header: &Header,
-    wanted: (u32, u32),
-    budget: &Budget,
+    bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
 ) -> Result<Decoded, Reject> {
     codec::guard(|| match header.format {
         Format::Jpeg => jpeg::decode(bytes, header, budget),
