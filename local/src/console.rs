@@ -106,7 +106,11 @@ impl Console {
 
     /// Writes around progress bars instead of through them; `None` when the bars are gone.
     pub fn share_with(&self, progress: Option<MultiProgress>) {
-        *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        *self
+            .0
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     /// A line that a function wrote to its standard output or error.
@@ -192,10 +196,14 @@ impl Console {
     /// Both shapes that functions log in: that of `tracing-subscriber`, with `fields`, and that of
     /// Lambda, which is flat.
     fn record(&self, function: &str, line: &str, mut record: Map<String, Value>) {
-        let level = record.get("level").and_then(Value::as_str).and_then(|level| level.parse().ok());
-        let (Some(level), true) =
-            (level, record.contains_key("message") || record.get("fields").is_some_and(Value::is_object))
-        else {
+        let level = record
+            .get("level")
+            .and_then(Value::as_str)
+            .and_then(|level| level.parse().ok());
+        let (Some(level), true) = (
+            level,
+            record.contains_key("message") || record.get("fields").is_some_and(Value::is_object),
+        ) else {
             return self.plain(function, line);
         };
         if level > self.0.threshold {
@@ -284,7 +292,12 @@ impl Console {
     }
 
     fn write(&self, text: &str) {
-        let progress = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let progress = self
+            .0
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         // A closed standard error is no reason to stop serving, and there is nobody left to tell.
         let print = || {
             let mut out = self.0.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -299,7 +312,9 @@ impl Console {
 
 impl fmt::Debug for Console {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Console").field("format", &self.0.format).finish_non_exhaustive()
+        f.debug_struct("Console")
+            .field("format", &self.0.format)
+            .finish_non_exhaustive()
     }
 }
 
@@ -307,7 +322,12 @@ impl<S: Subscriber> Layer<S> for Console {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        self.entry(STACK, *event.metadata().level(), &fields.message, &fields.others);
+        self.entry(
+            STACK,
+            *event.metadata().level(),
+            &fields.message,
+            &fields.others,
+        );
     }
 }
 
@@ -342,7 +362,8 @@ impl Visit for Fields {
         if field.name() == "message" {
             self.message = format!("{value:?}");
         } else {
-            self.others.insert(field.name().to_owned(), format!("{value:?}").into());
+            self.others
+                .insert(field.name().to_owned(), format!("{value:?}").into());
         }
     }
 }
@@ -362,7 +383,9 @@ fn colour_of(source: &str) -> Style {
         AnsiColor::BrightMagenta,
         AnsiColor::BrightBlue,
     ];
-    let hash = source.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let hash = source.bytes().fold(0_usize, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(byte.into())
+    });
     COLOURS[hash % COLOURS.len()].on_default()
 }
 
@@ -395,12 +418,19 @@ pub(crate) mod tests {
 
     fn console(format: Format, quiet: bool) -> (Console, Written) {
         let written = Written::default();
-        (Console::to(Box::new(written.clone()), format, quiet, false), written)
+        (
+            Console::to(Box::new(written.clone()), format, quiet, false),
+            written,
+        )
     }
 
     /// The lines without their times.
     fn lines(written: &Written) -> Vec<String> {
-        written.text().lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+        written
+            .text()
+            .lines()
+            .map(|line| line.split_once(' ').unwrap().1.to_owned())
+            .collect()
     }
 
     #[test]
@@ -413,7 +443,9 @@ pub(crate) mod tests {
         );
         assert_eq!(
             lines(&written),
-            [r#"GetImage      INFO  image found count=2 image=img_1 project=p_1 title="two words""#]
+            [
+                r#"GetImage      INFO  image found count=2 image=img_1 project=p_1 title="two words""#
+            ]
         );
     }
 
@@ -478,10 +510,16 @@ pub(crate) mod tests {
     #[test]
     fn scripts_get_every_field() {
         let (console, written) = console(Format::Json, false);
-        console.function_line("GetImage", r#"{"level":"INFO","fields":{"message":"a"},"target":"t"}"#);
+        console.function_line(
+            "GetImage",
+            r#"{"level":"INFO","fields":{"message":"a"},"target":"t"}"#,
+        );
         console.function_line("GetImage", "not JSON");
-        let lines: Vec<Value> =
-            written.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> = written
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(
             lines[0],
             serde_json::json!({"function":"GetImage","level":"INFO","fields":{"message":"a"},"target":"t"})
@@ -497,7 +535,10 @@ pub(crate) mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(queue = "uploads", depth = 3, "queue is filling up");
         });
-        assert_eq!(lines(&written), ["tintype WARN  queue is filling up depth=3 queue=uploads"]);
+        assert_eq!(
+            lines(&written),
+            ["tintype WARN  queue is filling up depth=3 queue=uploads"]
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 #[allow(dead_code)]
 mod console;
+#[allow(dead_code)]
+mod gateway;
 mod iam;
 #[allow(dead_code)]
 mod lambda;

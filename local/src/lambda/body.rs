@@ -28,7 +28,9 @@ where
     let mut rest = BytesMut::new();
     let mut size = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(ReadError::Broken)?.into_data() else {
+            continue;
+        };
         size += data.len();
         if size > limit {
             continue;
@@ -39,7 +41,9 @@ where
             continue;
         }
         if rest.is_empty() {
-            let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit);
+            let expected = usize::try_from(body.size_hint().lower())
+                .unwrap_or(0)
+                .min(limit);
             rest.reserve(first.len() + data.len() + expected);
             rest.extend_from_slice(&first);
         }

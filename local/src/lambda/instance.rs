@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::Launch;
 use super::environment;
 use super::error::InvokeError;
 use super::runtime_api::{self, RuntimeApi};
-use super::Launch;
 use crate::console::Console;
 
 /// How long a process may take to end on its own.
@@ -75,13 +75,27 @@ impl Instance {
 
         let (api, ready) = RuntimeApi::new();
         let logs = [
-            child.stdout.take().map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
-            child.stderr.take().map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
+            child
+                .stdout
+                .take()
+                .map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
+            child
+                .stderr
+                .take()
+                .map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
         ];
         let server = tokio::spawn(runtime_api::serve(listener, Arc::clone(&api)));
         let (signals, requests) = mpsc::unbounded_channel();
         let exited = CancellationToken::new();
-        let watched = Watched { child, pid, requests, server, logs, memory, api: Arc::clone(&api) };
+        let watched = Watched {
+            child,
+            pid,
+            requests,
+            server,
+            logs,
+            memory,
+            api: Arc::clone(&api),
+        };
         tokio::spawn({
             let exited = exited.clone().drop_guard();
             async move {
@@ -90,7 +104,15 @@ impl Instance {
                 on_exit();
             }
         });
-        Ok((Arc::new(Self { api, pid, signals, exited }), ready))
+        Ok((
+            Arc::new(Self {
+                api,
+                pid,
+                signals,
+                exited,
+            }),
+            ready,
+        ))
     }
 
     pub(super) fn has_exited(&self) -> bool {
@@ -106,7 +128,10 @@ impl Instance {
     /// Asks the process to end, insists after a second, and waits.
     pub(super) async fn stop(&self) {
         let _ = self.signals.send(Signal::TERM);
-        if tokio::time::timeout(GRACE, self.exited.cancelled()).await.is_err() {
+        if tokio::time::timeout(GRACE, self.exited.cancelled())
+            .await
+            .is_err()
+        {
             self.kill();
             self.exited.cancelled().await;
         }
@@ -120,10 +145,16 @@ impl PeakMemory {
 
     /// Looks at a process that still runs. Only Linux tells.
     pub(super) fn look_at(&self, pid: u32) {
-        let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return };
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {
+            return;
+        };
+        let peak = status.lines().find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse::<u64>()
+                .ok()
+        });
         if let Some(kilobytes) = peak {
             self.0.fetch_max(kilobytes * 1024, Ordering::Relaxed);
         }
