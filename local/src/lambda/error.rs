@@ -21,7 +21,7 @@ pub enum InvokeError {
         reason: String,
     },
     /// The function never asked for its first invocation.
-    #[error("{message}")]
+    #[error("{error_type}: {message}")]
     InitFailed {
         /// `Runtime.ExitError`, or what the function reported.
         error_type: String,
@@ -79,7 +79,7 @@ impl InvokeError {
     /// The JSON document that Lambda's `Invoke` answers with.
     pub fn document(&self) -> Value {
         let message = match self {
-            Self::Function { message, .. } => message.clone(),
+            Self::InitFailed { message, .. } | Self::Function { message, .. } => message.clone(),
             other => other.to_string(),
         };
         json!({ "errorType": self.error_type(), "errorMessage": message })

@@ -178,8 +178,13 @@ impl Watched {
         let status = loop {
             tokio::select! {
                 status = self.child.wait() => break status,
-                // Nobody can send one any more once all handles are gone.
-                signal = self.requests.recv() => self.send(signal.unwrap_or(Signal::KILL)),
+                signal = self.requests.recv() => {
+                    self.send(signal.unwrap_or(Signal::KILL));
+                    if signal.is_none() {
+                        // Nobody holds the instance any more.
+                        break self.child.wait().await;
+                    }
+                },
             }
         };
         // What the process said last comes before the news of its end. A process that it left behind

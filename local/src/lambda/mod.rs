@@ -192,11 +192,8 @@ impl Functions {
         detail: &str,
     ) {
         if let Err(error) = &invoked.result {
-            self.console.event(
-                function,
-                Level::ERROR,
-                &format!("[{}] {error}", error.error_type()),
-            );
+            self.console
+                .event(function, Level::ERROR, &error.to_string());
         }
         let level =
             if invoked.result.is_err() || status.is_some_and(|status| status.is_server_error()) {

@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -183,7 +184,7 @@ pub(super) async fn serve(listener: TcpListener, api: Arc<RuntimeApi>) {
                 tokio::spawn(serve_connection(connection, Arc::clone(&api)));
             }
             // Out of file descriptors, most likely: there will be some again.
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
