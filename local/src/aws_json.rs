@@ -38,12 +38,19 @@ pub(crate) async fn serve(
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
 }
 
 /// The operation that a request names in `X-Amz-Target`, after the service's prefix.
 pub(crate) fn operation<'a>(headers: &'a HeaderMap, prefix: &str) -> Option<&'a str> {
-    headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(prefix)?.strip_prefix('.')
+    headers
+        .get("x-amz-target")?
+        .to_str()
+        .ok()?
+        .strip_prefix(prefix)?
+        .strip_prefix('.')
 }
 
 /// An answer in the protocol's media type.
@@ -60,7 +67,10 @@ pub(crate) fn answer(status: StatusCode, body: impl Into<axum::body::Body>) -> R
 
 /// An error answer: the type as the service's model names it, and a message.
 pub(crate) fn error(status: StatusCode, shape: &str, message: &str) -> Response {
-    answer(status, json!({ "__type": shape, "message": message }).to_string())
+    answer(
+        status,
+        json!({ "__type": shape, "message": message }).to_string(),
+    )
 }
 
 /// Why a request was not accepted as anybody's.
@@ -70,7 +80,9 @@ pub(crate) enum NotAuthenticated {
     #[error("Request is missing Authentication Token")]
     Missing,
     /// A signature that lacks a part.
-    #[error("Authorization header requires a Credential, SignedHeaders and Signature and the date in X-Amz-Date")]
+    #[error(
+        "Authorization header requires a Credential, SignedHeaders and Signature and the date in X-Amz-Date"
+    )]
     Incomplete,
     /// An access key that this stack has not given to anybody.
     #[error("The security token included in the request is invalid.")]
@@ -109,16 +121,21 @@ pub(crate) fn authenticate(
     let authorization = text("authorization").ok_or(Missing)?;
     let claim = Claim::parse(authorization).ok_or(Incomplete)?;
     let identity = identities.get(claim.access_key).ok_or(UnknownKey)?;
-    let time = text("x-amz-date").and_then(signing_time).ok_or(Incomplete)?;
+    let time = text("x-amz-date")
+        .and_then(signing_time)
+        .ok_or(Incomplete)?;
     if claim.service != service {
         return Err(Mismatch);
     }
     // `sign` adds these itself, from the time, the credentials and the settings.
-    let is_added = |name: &str| {
-        ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"].contains(&name)
-    };
+    let is_added =
+        |name: &str| ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"].contains(&name);
     let mut headers = Vec::new();
-    for name in claim.signed_headers.split(';').filter(|name| !is_added(name)) {
+    for name in claim
+        .signed_headers
+        .split(';')
+        .filter(|name| !is_added(name))
+    {
         headers.push((name, text(name).ok_or(Mismatch)?));
     }
     let mut settings = SigningSettings::default();
@@ -145,11 +162,20 @@ pub(crate) fn authenticate(
         .build()
         .map_err(|_| Incomplete)?
         .into();
-    let uri = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let request =
-        SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), SignableBody::Bytes(body))
-            .map_err(|_| Mismatch)?;
-    let (_, signature) = sign(request, &parameters).map_err(|_| Mismatch)?.into_parts();
+    let uri = parts
+        .uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    let request = SignableRequest::new(
+        parts.method.as_str(),
+        uri,
+        headers.into_iter(),
+        SignableBody::Bytes(body),
+    )
+    .map_err(|_| Mismatch)?;
+    let (_, signature) = sign(request, &parameters)
+        .map_err(|_| Mismatch)?
+        .into_parts();
     if bool::from(signature.as_bytes().ct_eq(claim.signature.as_bytes())) {
         Ok(Arc::clone(identity))
     } else {
@@ -171,7 +197,8 @@ impl<'a> Claim<'a> {
     fn parse(header: &'a str) -> Option<Self> {
         let rest = header.strip_prefix("AWS4-HMAC-SHA256")?;
         let field = |name: &str| {
-            rest.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            rest.split(',')
+                .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
         };
         let mut scope = field("Credential")?.split('/');
         let (access_key, _date) = (scope.next()?, scope.next()?);
@@ -189,7 +216,12 @@ impl<'a> Claim<'a> {
 /// The time of `X-Amz-Date`: `20260102T030405Z`.
 fn signing_time(text: &str) -> Option<SystemTime> {
     let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
-    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().into())
+    Some(
+        time.to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()?
+            .timestamp()
+            .into(),
+    )
 }
 
 #[cfg(test)]
@@ -261,7 +293,14 @@ pub(crate) mod tests {
 
     fn request(identity: &Identity, token: Option<&str>) -> (Parts, String) {
         let url = "http://127.0.0.1:4567/";
-        received(signed(identity, "sqs", url, "AmazonSQS.ListQueues", "{}".to_owned(), token))
+        received(signed(
+            identity,
+            "sqs",
+            url,
+            "AmazonSQS.ListQueues",
+            "{}".to_owned(),
+            token,
+        ))
     }
 
     #[test]
@@ -282,10 +321,15 @@ pub(crate) mod tests {
             change(&mut parts, &mut body);
             authenticate(&identities, "sqs", &parts, body.as_bytes()).unwrap_err()
         };
-        assert_eq!(refusal(&|_, body| body.push(' ')), NotAuthenticated::Mismatch);
+        assert_eq!(
+            refusal(&|_, body| body.push(' ')),
+            NotAuthenticated::Mismatch
+        );
         assert_eq!(
             refusal(&|parts, _| {
-                parts.headers.insert("x-amz-target", "AmazonSQS.PurgeQueue".parse().unwrap());
+                parts
+                    .headers
+                    .insert("x-amz-target", "AmazonSQS.PurgeQueue".parse().unwrap());
             }),
             NotAuthenticated::Mismatch
         );
@@ -297,7 +341,10 @@ pub(crate) mod tests {
         );
         assert_eq!(
             refusal(&|parts, _| {
-                parts.headers.insert("authorization", "AWS4-HMAC-SHA256 nonsense".parse().unwrap());
+                parts.headers.insert(
+                    "authorization",
+                    "AWS4-HMAC-SHA256 nonsense".parse().unwrap(),
+                );
             }),
             NotAuthenticated::Incomplete
         );
@@ -314,6 +361,9 @@ pub(crate) mod tests {
         };
         assert_eq!(attempt(&identity("C"), "sqs"), NotAuthenticated::UnknownKey);
         assert_eq!(attempt(&impostor, "sqs"), NotAuthenticated::Mismatch);
-        assert_eq!(attempt(&identity("A"), "dynamodb"), NotAuthenticated::Mismatch);
+        assert_eq!(
+            attempt(&identity("A"), "dynamodb"),
+            NotAuthenticated::Mismatch
+        );
     }
 }

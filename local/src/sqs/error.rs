@@ -54,25 +54,30 @@ impl QueueError {
     /// it by (`x-amzn-query-error`).
     pub(super) fn codes(&self) -> (&'static str, &'static str) {
         match self {
-            Self::NoSuchQueue => {
-                ("com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
-            }
-            Self::InvalidReceipt => {
-                ("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid")
-            }
+            Self::NoSuchQueue => (
+                "com.amazonaws.sqs#QueueDoesNotExist",
+                "AWS.SimpleQueueService.NonExistentQueue",
+            ),
+            Self::InvalidReceipt => (
+                "com.amazonaws.sqs#ReceiptHandleIsInvalid",
+                "ReceiptHandleIsInvalid",
+            ),
             Self::NotInFlight => (
                 "com.amazonaws.sqs#MessageNotInflight",
                 "AWS.SimpleQueueService.MessageNotInflight",
             ),
-            Self::InvalidParameter(_) => {
-                ("com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue")
-            }
-            Self::MissingParameter(_) => {
-                ("com.amazon.coral.service#MissingRequiredParameterException", "MissingParameter")
-            }
-            Self::InvalidContents => {
-                ("com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents")
-            }
+            Self::InvalidParameter(_) => (
+                "com.amazon.coral.service#InvalidParameterValueException",
+                "InvalidParameterValue",
+            ),
+            Self::MissingParameter(_) => (
+                "com.amazon.coral.service#MissingRequiredParameterException",
+                "MissingParameter",
+            ),
+            Self::InvalidContents => (
+                "com.amazonaws.sqs#InvalidMessageContents",
+                "InvalidMessageContents",
+            ),
             Self::EmptyBatch => (
                 "com.amazonaws.sqs#EmptyBatchRequest",
                 "AWS.SimpleQueueService.EmptyBatchRequest",

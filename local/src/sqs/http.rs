@@ -56,8 +56,11 @@ impl Queues {
         identities: Arc<Identities>,
         shutdown: CancellationToken,
     ) -> io::Result<()> {
-        let server =
-            Server { queues: self.clone(), identities, shutdown: shutdown.clone() };
+        let server = Server {
+            queues: self.clone(),
+            identities,
+            shutdown: shutdown.clone(),
+        };
         let router = Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::max(MAXIMUM_REQUEST))
@@ -84,13 +87,18 @@ impl Server {
         }
         let operation = aws_json::operation(&parts.headers, "AmazonSQS").unwrap_or_default();
         // Queue URLs lead back to where the client found this server.
-        let host = parts.headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
-        let call = Call { queues: &self.queues, identity: &identity, host };
-        tokio::select! {
-            result = call.run(operation, body) => result,
-            // Only a long poll takes long enough to be cut short here.
-            () = self.shutdown.cancelled() => Err(Refusal::Queue(QueueError::Stopped)),
-        }
+        let host = parts
+            .headers
+            .get("host")
+            .and_then(|h| h.to_str().ok())
+            .unwrap_or_default();
+        let call = Call {
+            queues: &self.queues,
+            identity: &identity,
+            host,
+            shutdown: &self.shutdown,
+        };
+        call.run(operation, body).await
     }
 }
 
@@ -137,9 +145,16 @@ impl Refusal {
             ),
         };
         if status.is_server_error() {
-            tracing::warn!(error = self as &dyn std::error::Error, "a queue request failed");
+            tracing::warn!(
+                error = self as &dyn std::error::Error,
+                "a queue request failed"
+            );
         }
-        let side = if status.is_server_error() { "Receiver" } else { "Sender" };
+        let side = if status.is_server_error() {
+            "Receiver"
+        } else {
+            "Sender"
+        };
         let mut response = aws_json::error(status, &shape, &self.to_string());
         if let Ok(value) = HeaderValue::from_str(&format!("{query_code};{side}")) {
             response.headers_mut().insert("x-amzn-query-error", value);

@@ -91,17 +91,25 @@ struct Receive {
 impl Queues {
     /// Opens the queues of a template, in the given file or in memory. Messages that were in flight
     /// when the file was last used are visible again.
-    pub fn open(
-        path: Option<&Path>,
-        queues: &[Queue],
-        faults: Faults,
-    ) -> Result<Self, QueueError> {
+    pub fn open(path: Option<&Path>, queues: &[Queue], faults: Faults) -> Result<Self, QueueError> {
         let store = Store::open(path).map_err(QueueError::Storage)?;
         let queues = queues
             .iter()
-            .map(|q| (q.arn.clone(), Open { queue: q.clone(), arrived: Notify::new() }))
+            .map(|q| {
+                (
+                    q.arn.clone(),
+                    Open {
+                        queue: q.clone(),
+                        arrived: Notify::new(),
+                    },
+                )
+            })
             .collect();
-        Ok(Self(Arc::new(Shared { queues, store: Mutex::new(store), faults })))
+        Ok(Self(Arc::new(Shared {
+            queues,
+            store: Mutex::new(store),
+            faults,
+        })))
     }
 
     /// Sends a message and returns its id.
@@ -119,7 +127,16 @@ impl Queues {
         max: usize,
         wait: Duration,
     ) -> Result<Vec<Message>, QueueError> {
-        let received = self.take(queue_arn, Receive { max, wait, visibility: None }).await?;
+        let received = self
+            .take(
+                queue_arn,
+                Receive {
+                    max,
+                    wait,
+                    visibility: None,
+                },
+            )
+            .await?;
         let queue = &self.get(queue_arn)?.queue;
         Ok(received.into_iter().map(|r| message(queue, r)).collect())
     }
@@ -133,7 +150,10 @@ impl Queues {
             .collect::<Result<Vec<_>, _>>()?;
         let duplicate = self.0.faults.duplicates();
         let queue = queue_arn.to_owned();
-        if self.with_store(move |store| store.delete(&queue, &receipts, duplicate)).await? {
+        if self
+            .with_store(move |store| store.delete(&queue, &receipts, duplicate))
+            .await?
+        {
             self.get(queue_arn)?.arrived.notify_waiters();
         }
         Ok(())
@@ -188,8 +208,13 @@ impl Queues {
     /// Shows the oldest messages of a queue without receiving them.
     pub async fn peek(&self, queue_arn: &str, max: usize) -> Result<Vec<Peeked>, QueueError> {
         let queue = self.get(queue_arn)?.queue.clone();
-        let found = self.with_store(move |store| store.peek(&queue, max)).await?;
-        Ok(found.into_iter().map(|(body, received)| Peeked { body, received }).collect())
+        let found = self
+            .with_store(move |store| store.peek(&queue, max))
+            .await?;
+        Ok(found
+            .into_iter()
+            .map(|(body, received)| Peeked { body, received })
+            .collect())
     }
 
     /// Makes every message in flight visible now, instead of waiting for the visibility timeout.
@@ -217,8 +242,9 @@ impl Queues {
             self.get(destination)?;
         }
         let queue = dead_letter_arn.to_owned();
-        let moved =
-            self.with_store(move |store| store.redrive(&queue, destination.as_deref())).await?;
+        let moved = self
+            .with_store(move |store| store.redrive(&queue, destination.as_deref()))
+            .await?;
         for open in self.0.queues.values() {
             open.arrived.notify_waiters();
         }
@@ -233,7 +259,8 @@ impl Queues {
     async fn insert(&self, queue_arn: &str, messages: Vec<NewMessage>) -> Result<(), QueueError> {
         let arrived = &self.get(queue_arn)?.arrived;
         let queue = queue_arn.to_owned();
-        self.with_store(move |store| store.insert(&queue, &messages)).await?;
+        self.with_store(move |store| store.insert(&queue, &messages))
+            .await?;
         arrived.notify_waiters();
         Ok(())
     }
@@ -252,8 +279,9 @@ impl Queues {
             let visibility = ask.visibility.unwrap_or(queue.visibility);
             let taken = self
                 .with_store(move |store| {
-                    let shuffle =
-                        faults.reorders().then_some(|found: &mut [i64]| faults.shuffle(found));
+                    let shuffle = faults
+                        .reorders()
+                        .then_some(|found: &mut [i64]| faults.shuffle(found));
                     store.take(&queue, ask.max, visibility, shuffle)
                 })
                 .await?;
@@ -290,7 +318,11 @@ impl Queues {
             .queues
             .values()
             .map(|open| &open.queue)
-            .filter(move |q| q.redrive.as_ref().is_some_and(|r| r.dead_letter == dead_letter))
+            .filter(move |q| {
+                q.redrive
+                    .as_ref()
+                    .is_some_and(|r| r.dead_letter == dead_letter)
+            })
     }
 
     /// Works on the store where blocking is allowed.
@@ -332,7 +364,10 @@ fn system_attributes(received: &Received) -> BTreeMap<&'static str, String> {
         ("ApproximateReceiveCount", received.received.to_string()),
         ("SentTimestamp", received.sent_at.to_string()),
         ("SenderId", received.sender.clone()),
-        ("ApproximateFirstReceiveTimestamp", received.first_received_at.to_string()),
+        (
+            "ApproximateFirstReceiveTimestamp",
+            received.first_received_at.to_string(),
+        ),
     ]);
     if let Some(source) = &received.source {
         attributes.insert("DeadLetterQueueSourceArn", source.clone());

@@ -6,12 +6,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::http::Refusal;
-use super::message::{
-    Attribute, Attributes, MAXIMUM_BYTES, NewMessage, md5_of, md5_of_attributes,
-};
-use super::{Queues, QueueError, Receive, message};
+use super::message::{Attribute, Attributes, MAXIMUM_BYTES, NewMessage, md5_of, md5_of_attributes};
+use super::{QueueError, Queues, Receive, message};
 use crate::iam::{AccessRequest, Identity};
 use crate::template::model::Queue;
 
@@ -27,6 +26,7 @@ pub(super) struct Call<'a> {
     pub(super) queues: &'a Queues,
     pub(super) identity: &'a Identity,
     pub(super) host: &'a str,
+    pub(super) shutdown: &'a CancellationToken,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +177,10 @@ impl Call<'_> {
             "PurgeQueue" => {
                 let input: OnQueue = read(body)?;
                 let queue = self.allowed_url("sqs:PurgeQueue", &input.queue_url)?;
-                self.queues.purge(&queue.arn).await.map_err(Refusal::Queue)?;
+                self.queues
+                    .purge(&queue.arn)
+                    .await
+                    .map_err(Refusal::Queue)?;
                 Ok(json!({}))
             }
             "StartMessageMoveTask" => self.start_message_move_task(read(body)?).await,
@@ -188,7 +191,10 @@ impl Call<'_> {
     async fn send(&self, queue: &Queue, input: Send) -> Result<Value, Refusal> {
         let new = self.new_message(input).map_err(Refusal::Queue)?;
         let answer = sent(&new).map_err(Refusal::Queue)?;
-        self.queues.insert(&queue.arn, vec![new]).await.map_err(Refusal::Queue)?;
+        self.queues
+            .insert(&queue.arn, vec![new])
+            .await
+            .map_err(Refusal::Queue)?;
         Ok(answer)
     }
 
@@ -197,7 +203,9 @@ impl Call<'_> {
         check_entries(&batch.entries).map_err(Refusal::Queue)?;
         let (mut messages, mut outcomes) = (Vec::new(), Outcomes::default());
         for Entry { id, what } in batch.entries {
-            let new = self.new_message(what).and_then(|new| Ok((sent(&new)?, new)));
+            let new = self
+                .new_message(what)
+                .and_then(|new| Ok((sent(&new)?, new)));
             let outcome = new.map_err(Refusal::Queue).map(|(answer, new)| {
                 messages.push(new);
                 answer
@@ -206,9 +214,15 @@ impl Call<'_> {
         }
         let size = messages.iter().map(|m| m.bytes).sum();
         if size > MAXIMUM_BYTES {
-            return Err(Refusal::Queue(QueueError::BatchTooLong { limit: MAXIMUM_BYTES, size }));
+            return Err(Refusal::Queue(QueueError::BatchTooLong {
+                limit: MAXIMUM_BYTES,
+                size,
+            }));
         }
-        self.queues.insert(&queue.arn, messages).await.map_err(Refusal::Queue)?;
+        self.queues
+            .insert(&queue.arn, messages)
+            .await
+            .map_err(Refusal::Queue)?;
         Ok(outcomes.answer())
     }
 
@@ -224,19 +238,30 @@ impl Call<'_> {
     async fn receive(&self, input: ReceiveMessage) -> Result<Value, Refusal> {
         let queue = self.allowed_url("sqs:ReceiveMessage", &input.queue_url)?;
         let ask = input.ask().map_err(Refusal::Queue)?;
-        let received = self.queues.take(&queue.arn, ask).await.map_err(Refusal::Queue)?;
+        let received = tokio::select! {
+            received = self.queues.take(&queue.arn, ask) => received.map_err(Refusal::Queue)?,
+            // Whoever waits for messages is told that there are none rather than cut off.
+            () = self.shutdown.cancelled() => Vec::new(),
+        };
         let messages = received
             .into_iter()
             .map(|received| input.describe(message(queue, received)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(Refusal::Queue)?;
         // An empty queue answers without the member, which clients read as an empty list.
-        Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) })
+        Ok(if messages.is_empty() {
+            json!({})
+        } else {
+            json!({ "Messages": messages })
+        })
     }
 
     async fn delete(&self, queue: &Queue, input: Delete) -> Result<Value, Refusal> {
         let receipts = [input.receipt_handle];
-        self.queues.delete(&queue.arn, &receipts).await.map_err(Refusal::Queue)?;
+        self.queues
+            .delete(&queue.arn, &receipts)
+            .await
+            .map_err(Refusal::Queue)?;
         Ok(json!({}))
     }
 
@@ -245,10 +270,19 @@ impl Call<'_> {
         queue: &Queue,
         input: ChangeVisibility,
     ) -> Result<Value, Refusal> {
-        let seconds = in_range("VisibilityTimeout", input.visibility_timeout, 0, MAXIMUM_VISIBILITY)
-            .map_err(Refusal::Queue)?;
+        let seconds = in_range(
+            "VisibilityTimeout",
+            input.visibility_timeout,
+            0,
+            MAXIMUM_VISIBILITY,
+        )
+        .map_err(Refusal::Queue)?;
         self.queues
-            .change_visibility(&queue.arn, &input.receipt_handle, Duration::from_secs(seconds))
+            .change_visibility(
+                &queue.arn,
+                &input.receipt_handle,
+                Duration::from_secs(seconds),
+            )
             .await
             .map_err(Refusal::Queue)?;
         Ok(json!({}))
@@ -264,10 +298,19 @@ impl Call<'_> {
         let mut all = vec![
             ("QueueArn", queue.arn.clone()),
             ("ApproximateNumberOfMessages", counts.visible.to_string()),
-            ("ApproximateNumberOfMessagesNotVisible", counts.in_flight.to_string()),
-            ("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string()),
+            (
+                "ApproximateNumberOfMessagesNotVisible",
+                counts.in_flight.to_string(),
+            ),
+            (
+                "ApproximateNumberOfMessagesDelayed",
+                counts.delayed.to_string(),
+            ),
             ("VisibilityTimeout", queue.visibility.as_secs().to_string()),
-            ("MessageRetentionPeriod", queue.retention.as_secs().to_string()),
+            (
+                "MessageRetentionPeriod",
+                queue.retention.as_secs().to_string(),
+            ),
             ("MaximumMessageSize", MAXIMUM_BYTES.to_string()),
             ("DelaySeconds", "0".to_owned()),
             ("ReceiveMessageWaitTimeSeconds", "0".to_owned()),
@@ -290,7 +333,11 @@ impl Call<'_> {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
     async fn start_message_move_task(&self, input: StartMessageMoveTask) -> Result<Value, Refusal> {
         let source = &input.source_arn;
-        for action in ["sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage"] {
+        for action in [
+            "sqs:StartMessageMoveTask",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+        ] {
             self.authorize(action, source)?;
         }
         if !self.queues.is_dead_letter(source) {
@@ -306,7 +353,10 @@ impl Call<'_> {
                 }
             }
         }
-        self.queues.redrive_to(source, input.destination_arn).await.map_err(Refusal::Queue)?;
+        self.queues
+            .redrive_to(source, input.destination_arn)
+            .await
+            .map_err(Refusal::Queue)?;
         Ok(json!({ "TaskHandle": uuid::Uuid::new_v4().to_string() }))
     }
 
@@ -333,7 +383,11 @@ impl Call<'_> {
 
     fn authorize(&self, action: &str, resource: &str) -> Result<(), Refusal> {
         self.identity
-            .authorize(&AccessRequest { action, resource, context: &[] })
+            .authorize(&AccessRequest {
+                action,
+                resource,
+                context: &[],
+            })
             .map_err(Refusal::Denied)
     }
 }
@@ -342,8 +396,12 @@ impl ReceiveMessage {
     fn ask(&self) -> Result<Receive, QueueError> {
         let max = self.max_number_of_messages.unwrap_or(1);
         let max = in_range("MaxNumberOfMessages", max, 1, 10)?;
-        let wait =
-            in_range("WaitTimeSeconds", self.wait_time_seconds.unwrap_or(0), 0, MAXIMUM_WAIT)?;
+        let wait = in_range(
+            "WaitTimeSeconds",
+            self.wait_time_seconds.unwrap_or(0),
+            0,
+            MAXIMUM_WAIT,
+        )?;
         let visibility = self
             .visibility_timeout
             .map(|seconds| in_range("VisibilityTimeout", seconds, 0, MAXIMUM_VISIBILITY))

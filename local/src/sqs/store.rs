@@ -37,7 +37,9 @@ const REORDER_WINDOW: i64 = 1000;
 
 /// The clock of the queues, in milliseconds since 1970.
 pub(super) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     millis(now)
 }
 
@@ -143,13 +145,19 @@ impl Store {
     ) -> rusqlite::Result<Taken> {
         let now = now_ms();
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .0
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         expire(&transaction, queue, now)?;
         let mut taken = Taken::default();
         if let Some(redrive) = &queue.redrive {
             taken.gave_up = give_up(&transaction, queue, redrive, now)? > 0;
         }
-        let window = if shuffle.is_some() { limit.max(REORDER_WINDOW) } else { limit };
+        let window = if shuffle.is_some() {
+            limit.max(REORDER_WINDOW)
+        } else {
+            limit
+        };
         // By the time since when they are visible: a message that comes back does not overtake those
         // that wait for their first receive.
         let mut sequences: Vec<i64> = transaction
@@ -240,7 +248,10 @@ impl Store {
                 "SELECT in_flight = 1 AND visible_at > ?4 FROM messages
                  WHERE sequence = ?1 AND queue = ?2 AND receipt = ?3",
             )?
-            .query_row(params![receipt.sequence, queue, receipt.number, now], |row| row.get(0))
+            .query_row(
+                params![receipt.sequence, queue, receipt.number, now],
+                |row| row.get(0),
+            )
             .optional()?;
         match found {
             None => Ok(Change::Gone),
@@ -268,7 +279,8 @@ impl Store {
         let now = now_ms();
         expire(&self.0, queue, now)?;
         let count = |row: &Row<'_>, column| {
-            row.get(column).map(|n: i64| usize::try_from(n).unwrap_or_default())
+            row.get(column)
+                .map(|n: i64| usize::try_from(n).unwrap_or_default())
         };
         self.0
             .prepare_cached(
@@ -287,15 +299,20 @@ impl Store {
     }
 
     /// Bodies and receive counts in the order of sending, without receiving.
-    pub(super) fn peek(&mut self, queue: &Queue, max: usize) -> rusqlite::Result<Vec<(String, i64)>> {
+    pub(super) fn peek(
+        &mut self,
+        queue: &Queue,
+        max: usize,
+    ) -> rusqlite::Result<Vec<(String, i64)>> {
         expire(&self.0, queue, now_ms())?;
         self.0
             .prepare_cached(
                 "SELECT body, received FROM messages WHERE queue = ?1 ORDER BY sequence LIMIT ?2",
             )?
-            .query_map(params![queue.arn, i64::try_from(max).unwrap_or(i64::MAX)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
+            .query_map(
+                params![queue.arn, i64::try_from(max).unwrap_or(i64::MAX)],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?
             .collect()
     }
 
@@ -310,7 +327,8 @@ impl Store {
 
     /// Deletes everything in a queue.
     pub(super) fn purge(&mut self, queue: &str) -> rusqlite::Result<usize> {
-        self.0.execute("DELETE FROM messages WHERE queue = ?1", [queue])
+        self.0
+            .execute("DELETE FROM messages WHERE queue = ?1", [queue])
     }
 
     /// Moves what is visible in a dead-letter queue to `destination`, or each message to the queue it
@@ -323,7 +341,9 @@ impl Store {
         destination: Option<&str>,
     ) -> rusqlite::Result<usize> {
         let now = now_ms();
-        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .0
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let sequences: Vec<i64> = transaction
             .prepare_cached(
                 "SELECT sequence FROM messages
@@ -340,7 +360,12 @@ impl Store {
                          receipt = NULL, source = NULL
                      WHERE sequence = ?1",
                 )?
-                .execute(params![sequence, destination, uuid::Uuid::new_v4().to_string(), now])?;
+                .execute(params![
+                    sequence,
+                    destination,
+                    uuid::Uuid::new_v4().to_string(),
+                    now
+                ])?;
         }
         transaction.commit()?;
         Ok(sequences.len())
@@ -350,7 +375,10 @@ impl Store {
 fn expire(connection: &Connection, queue: &Queue, now: i64) -> rusqlite::Result<usize> {
     connection
         .prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_at < ?2")?
-        .execute(params![queue.arn, now.saturating_sub(millis(queue.retention))])
+        .execute(params![
+            queue.arn,
+            now.saturating_sub(millis(queue.retention))
+        ])
 }
 
 /// A message keeps its id and the time it was sent when it goes to the dead-letter queue.
@@ -366,13 +394,21 @@ fn give_up(
                  receipt = NULL
              WHERE queue = ?1 AND visible_at <= ?2 AND received_here >= ?4",
         )?
-        .execute(params![queue.arn, now, redrive.dead_letter, redrive.maximum_receives])
+        .execute(params![
+            queue.arn,
+            now,
+            redrive.dead_letter,
+            redrive.maximum_receives
+        ])
 }
 
 fn received(row: &Row<'_>) -> rusqlite::Result<Received> {
     let attributes: String = row.get(4)?;
     Ok(Received {
-        receipt: Receipt { sequence: row.get(0)?, number: row.get(1)? },
+        receipt: Receipt {
+            sequence: row.get(0)?,
+            number: row.get(1)?,
+        },
         id: row.get(2)?,
         body: row.get(3)?,
         attributes: serde_json::from_str(&attributes).unwrap_or_default(),
