@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign,
-};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -29,28 +27,19 @@ pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// Serves a router until the token is cancelled, without Nagle's delay: requests and answers are
 /// single small writes, and the delay would add up to 40 ms to each.
 pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: CancellationToken,
+    listener: TcpListener, router: Router, shutdown: CancellationToken,
 ) -> io::Result<()> {
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
 /// The operation that a request names in `X-Amz-Target`, after the service's prefix.
 pub(crate) fn operation<'a>(headers: &'a HeaderMap, prefix: &str) -> Option<&'a str> {
-    headers
-        .get("x-amz-target")?
-        .to_str()
-        .ok()?
-        .strip_prefix(prefix)?
-        .strip_prefix('.')
+    headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(prefix)?.strip_prefix('.')
 }
 
 /// An answer in the protocol's media type.
@@ -67,10 +56,7 @@ pub(crate) fn answer(status: StatusCode, body: impl Into<axum::body::Body>) -> R
 
 /// An error answer: the type as the service's model names it, and a message.
 pub(crate) fn error(status: StatusCode, shape: &str, message: &str) -> Response {
-    answer(
-        status,
-        json!({ "__type": shape, "message": message }).to_string(),
-    )
+    answer(status, json!({ "__type": shape, "message": message }).to_string())
 }
 
 /// Why a request was not accepted as anybody's.
@@ -110,10 +96,7 @@ impl NotAuthenticated {
 /// Finds out who sent a request, by computing its signature again with the secret of the access key
 /// that it names.
 pub(crate) fn authenticate(
-    identities: &Identities,
-    service: &str,
-    parts: &Parts,
-    body: &[u8],
+    identities: &Identities, service: &str, parts: &Parts, body: &[u8],
 ) -> Result<Arc<Identity>, NotAuthenticated> {
     use NotAuthenticated::{Incomplete, Mismatch, Missing, UnknownKey};
 
@@ -121,9 +104,7 @@ pub(crate) fn authenticate(
     let authorization = text("authorization").ok_or(Missing)?;
     let claim = Claim::parse(authorization).ok_or(Incomplete)?;
     let identity = identities.get(claim.access_key).ok_or(UnknownKey)?;
-    let time = text("x-amz-date")
-        .and_then(signing_time)
-        .ok_or(Incomplete)?;
+    let time = text("x-amz-date").and_then(signing_time).ok_or(Incomplete)?;
     if claim.service != service {
         return Err(Mismatch);
     }
@@ -131,11 +112,7 @@ pub(crate) fn authenticate(
     let is_added =
         |name: &str| ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"].contains(&name);
     let mut headers = Vec::new();
-    for name in claim
-        .signed_headers
-        .split(';')
-        .filter(|name| !is_added(name))
-    {
+    for name in claim.signed_headers.split(';').filter(|name| !is_added(name)) {
         headers.push((name, text(name).ok_or(Mismatch)?));
     }
     let mut settings = SigningSettings::default();
@@ -162,20 +139,11 @@ pub(crate) fn authenticate(
         .build()
         .map_err(|_| Incomplete)?
         .into();
-    let uri = parts
-        .uri
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
-    let request = SignableRequest::new(
-        parts.method.as_str(),
-        uri,
-        headers.into_iter(),
-        SignableBody::Bytes(body),
-    )
-    .map_err(|_| Mismatch)?;
-    let (_, signature) = sign(request, &parameters)
-        .map_err(|_| Mismatch)?
-        .into_parts();
+    let uri = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let request =
+        SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), SignableBody::Bytes(body))
+            .map_err(|_| Mismatch)?;
+    let (_, signature) = sign(request, &parameters).map_err(|_| Mismatch)?.into_parts();
     if bool::from(signature.as_bytes().ct_eq(claim.signature.as_bytes())) {
         Ok(Arc::clone(identity))
     } else {
@@ -196,10 +164,8 @@ impl<'a> Claim<'a> {
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html>
     fn parse(header: &'a str) -> Option<Self> {
         let rest = header.strip_prefix("AWS4-HMAC-SHA256")?;
-        let field = |name: &str| {
-            rest.split(',')
-                .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
-        };
+        let field =
+            |name: &str| rest.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
         let mut scope = field("Credential")?.split('/');
         let (access_key, _date) = (scope.next()?, scope.next()?);
         let (region, service) = (scope.next()?, scope.next()?);
@@ -216,12 +182,7 @@ impl<'a> Claim<'a> {
 /// The time of `X-Amz-Date`: `20260102T030405Z`.
 fn signing_time(text: &str) -> Option<SystemTime> {
     let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
-    Some(
-        time.to_zoned(jiff::tz::TimeZone::UTC)
-            .ok()?
-            .timestamp()
-            .into(),
-    )
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().into())
 }
 
 #[cfg(test)]
@@ -240,11 +201,7 @@ pub(crate) mod tests {
 
     /// A request as an SDK signs it.
     pub(crate) fn signed(
-        identity: &Identity,
-        service: &'static str,
-        url: &str,
-        target: &str,
-        body: String,
+        identity: &Identity, service: &'static str, url: &str, target: &str, body: String,
         token: Option<&str>,
     ) -> http::Request<String> {
         let credentials = Credentials::new(
@@ -265,13 +222,9 @@ pub(crate) mod tests {
             .unwrap()
             .into();
         let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", target)];
-        let signable = SignableRequest::new(
-            "POST",
-            url,
-            headers.into_iter(),
-            SignableBody::Bytes(body.as_bytes()),
-        )
-        .unwrap();
+        let signable =
+            SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
+                .unwrap();
         let (instructions, _) = sign(signable, &parameters).unwrap().into_parts();
         let mut request = http::Request::post(url);
         for (name, value) in headers {
@@ -293,14 +246,7 @@ pub(crate) mod tests {
 
     fn request(identity: &Identity, token: Option<&str>) -> (Parts, String) {
         let url = "http://127.0.0.1:4567/";
-        received(signed(
-            identity,
-            "sqs",
-            url,
-            "AmazonSQS.ListQueues",
-            "{}".to_owned(),
-            token,
-        ))
+        received(signed(identity, "sqs", url, "AmazonSQS.ListQueues", "{}".to_owned(), token))
     }
 
     #[test]
@@ -321,15 +267,10 @@ pub(crate) mod tests {
             change(&mut parts, &mut body);
             authenticate(&identities, "sqs", &parts, body.as_bytes()).unwrap_err()
         };
-        assert_eq!(
-            refusal(&|_, body| body.push(' ')),
-            NotAuthenticated::Mismatch
-        );
+        assert_eq!(refusal(&|_, body| body.push(' ')), NotAuthenticated::Mismatch);
         assert_eq!(
             refusal(&|parts, _| {
-                parts
-                    .headers
-                    .insert("x-amz-target", "AmazonSQS.PurgeQueue".parse().unwrap());
+                parts.headers.insert("x-amz-target", "AmazonSQS.PurgeQueue".parse().unwrap());
             }),
             NotAuthenticated::Mismatch
         );
@@ -341,10 +282,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             refusal(&|parts, _| {
-                parts.headers.insert(
-                    "authorization",
-                    "AWS4-HMAC-SHA256 nonsense".parse().unwrap(),
-                );
+                parts.headers.insert("authorization", "AWS4-HMAC-SHA256 nonsense".parse().unwrap());
             }),
             NotAuthenticated::Incomplete
         );
@@ -361,9 +299,6 @@ pub(crate) mod tests {
         };
         assert_eq!(attempt(&identity("C"), "sqs"), NotAuthenticated::UnknownKey);
         assert_eq!(attempt(&impostor, "sqs"), NotAuthenticated::Mismatch);
-        assert_eq!(
-            attempt(&identity("A"), "dynamodb"),
-            NotAuthenticated::Mismatch
-        );
+        assert_eq!(attempt(&identity("A"), "dynamodb"), NotAuthenticated::Mismatch);
     }
 }

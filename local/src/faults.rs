@@ -67,19 +67,11 @@ impl FromStr for FaultRate {
             "error" => Fault::Error,
             _ => return Err(wrong()),
         };
-        let percent: f64 = percent
-            .strip_suffix('%')
-            .ok_or_else(wrong)?
-            .parse()
-            .map_err(|_| wrong())?;
+        let percent: f64 = percent.strip_suffix('%').ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
         if !(0.0..=100.0).contains(&percent) {
             return Err(wrong());
         }
-        Ok(Self {
-            service,
-            fault,
-            share: percent / 100.0,
-        })
+        Ok(Self { service, fault, share: percent / 100.0 })
     }
 }
 
@@ -116,9 +108,7 @@ impl Faults {
     /// Sets how often a service fails in one way; a share of zero ends it.
     pub fn set(&self, rate: FaultRate) {
         let mut state = self.state();
-        state
-            .rates
-            .retain(|r| (r.service, r.fault) != (rate.service, rate.fault));
+        state.rates.retain(|r| (r.service, r.fault) != (rate.service, rate.fault));
         state.rates.push(rate);
     }
 
@@ -180,14 +170,7 @@ mod tests {
     #[test]
     fn a_rate_is_read_as_documented_and_anything_else_is_explained() {
         let rate: FaultRate = "sqs=error:12.5%".parse().unwrap();
-        assert_eq!(
-            rate,
-            FaultRate {
-                service: Service::Sqs,
-                fault: Fault::Error,
-                share: 0.125
-            }
-        );
+        assert_eq!(rate, FaultRate { service: Service::Sqs, fault: Fault::Error, share: 0.125 });
         for wrong in [
             "",
             "sqs",
@@ -225,11 +208,7 @@ mod tests {
         let faults = Faults::default();
         let running = faults.clone();
         faults.set("s3=throttle:100%".parse().unwrap());
-        assert!(
-            strikes(&running, Service::S3)
-                .iter()
-                .all(|f| *f == Some(Fault::Throttle))
-        );
+        assert!(strikes(&running, Service::S3).iter().all(|f| *f == Some(Fault::Throttle)));
         assert!(strikes(&running, Service::Sqs).iter().all(Option::is_none));
         faults.set("s3=throttle:0%".parse().unwrap());
         assert!(strikes(&running, Service::S3).iter().all(Option::is_none));

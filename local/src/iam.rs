@@ -67,11 +67,7 @@ pub struct Identities(HashMap<String, Arc<Identity>>);
 impl Identities {
     /// Gathers the identities of a stack.
     pub fn new(all: impl IntoIterator<Item = Identity>) -> Self {
-        Self(
-            all.into_iter()
-                .map(|i| (i.access_key.clone(), Arc::new(i)))
-                .collect(),
-        )
+        Self(all.into_iter().map(|i| (i.access_key.clone(), Arc::new(i))).collect())
     }
 
     /// The identity that owns an access key id.

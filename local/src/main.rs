@@ -2,12 +2,12 @@
 
 #[allow(dead_code)]
 mod aws_json;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod dynamodb;
 #[allow(dead_code)]
 mod faults;
 mod iam;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod sqs;
 mod template;
 

@@ -47,11 +47,8 @@ impl Catalogue {
                     .flatten()
                     .map(|index| (text(index, "IndexName").to_owned(), partition_key(index)))
                     .collect();
-                let entry = Entry {
-                    arn: table.arn.clone(),
-                    partition_key: partition_key(&table.create),
-                    indexes,
-                };
+                let entry =
+                    Entry { arn: table.arn.clone(), partition_key: partition_key(&table.create), indexes };
                 (table.name.clone(), entry)
             })
             .collect();
@@ -65,27 +62,17 @@ impl Catalogue {
 
     /// The permissions that a request needs, each once.
     pub(super) fn needed(&self, operation: &str, request: &Value) -> Vec<Access> {
-        let mut needed = Needed {
-            catalogue: self,
-            found: IndexMap::new(),
-        };
+        let mut needed = Needed { catalogue: self, found: IndexMap::new() };
         needed.collect(operation, request);
         needed
             .found
             .into_iter()
-            .map(|((action, resource), leading_keys)| Access {
-                action,
-                resource,
-                leading_keys,
-            })
+            .map(|((action, resource), leading_keys)| Access { action, resource, leading_keys })
             .collect()
     }
 
     fn arn(&self, table: &str) -> String {
-        self.tables.get(table).map_or_else(
-            || format!("{}{table}", self.prefix),
-            |entry| entry.arn.clone(),
-        )
+        self.tables.get(table).map_or_else(|| format!("{}{table}", self.prefix), |entry| entry.arn.clone())
     }
 }
 
@@ -152,11 +139,7 @@ impl Needed<'_> {
     }
 
     fn item(&mut self, action: &str, table: &str, item: Option<&Value>) {
-        let key = self
-            .catalogue
-            .tables
-            .get(table)
-            .and_then(|entry| scalar(item?.get(&entry.partition_key)?));
+        let key = self.catalogue.tables.get(table).and_then(|entry| scalar(item?.get(&entry.partition_key)?));
         self.add(action, self.catalogue.arn(table), key.into_iter().collect());
     }
 
@@ -170,10 +153,7 @@ impl Needed<'_> {
     }
 
     fn add(&mut self, action: &str, resource: String, keys: Vec<String>) {
-        let known = self
-            .found
-            .entry((format!("dynamodb:{action}"), resource))
-            .or_default();
+        let known = self.found.entry((format!("dynamodb:{action}"), resource)).or_default();
         for key in keys {
             if !known.contains(&key) {
                 known.push(key);
@@ -183,14 +163,10 @@ impl Needed<'_> {
 
     /// The value that a query's key condition compares the partition key with.
     fn queried_keys(&self, table: &str, index: Option<&str>, request: &Value) -> Vec<String> {
-        let partition_key = self
-            .catalogue
-            .tables
-            .get(table)
-            .and_then(|entry| match index {
-                Some(index) => entry.indexes.get(index),
-                None => Some(&entry.partition_key),
-            });
+        let partition_key = self.catalogue.tables.get(table).and_then(|entry| match index {
+            Some(index) => entry.indexes.get(index),
+            None => Some(&entry.partition_key),
+        });
         let Some(partition_key) = partition_key else {
             return Vec::new();
         };
@@ -199,10 +175,7 @@ impl Needed<'_> {
             scalar(condition.get("AttributeValueList")?.get(0)?)
         };
         let expression = text(request, "KeyConditionExpression");
-        equal_to(expression, partition_key, request)
-            .or_else(legacy)
-            .into_iter()
-            .collect()
+        equal_to(expression, partition_key, request).or_else(legacy).into_iter().collect()
     }
 }
 
@@ -211,9 +184,7 @@ fn equal_to(expression: &str, attribute: &str, request: &Value) -> Option<String
     let spaced = expression.replace('=', " = ").replace(['(', ')', ','], " ");
     let tokens: Vec<&str> = spaced.split_whitespace().collect();
     let is_attribute = |token: &str| {
-        let named = request
-            .get("ExpressionAttributeNames")
-            .and_then(|n| n.get(token)?.as_str());
+        let named = request.get("ExpressionAttributeNames").and_then(|n| n.get(token)?.as_str());
         named.unwrap_or(token) == attribute
     };
     tokens.windows(3).find_map(|window| {
@@ -231,12 +202,7 @@ fn equal_to(expression: &str, attribute: &str, request: &Value) -> Option<String
 
 /// A key's value as a policy writes it: the text of the string, number or base64.
 fn scalar(value: &Value) -> Option<String> {
-    value
-        .as_object()?
-        .values()
-        .next()?
-        .as_str()
-        .map(str::to_owned)
+    value.as_object()?.values().next()?.as_str().map(str::to_owned)
 }
 
 /// The attribute of the `HASH` element of a table's or an index's key.
@@ -253,10 +219,7 @@ fn table_name(name: &str) -> &str {
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
-    value
-        .get(member)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn elements(value: Option<&Value>) -> impl Iterator<Item = &Value> {
@@ -264,11 +227,7 @@ fn elements(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 }
 
 fn members(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
-    value
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(k, v)| (k.as_str(), v))
+    value.and_then(Value::as_object).into_iter().flatten().map(|(k, v)| (k.as_str(), v))
 }
 
 #[cfg(test)]
@@ -295,7 +254,8 @@ mod tests {
 
     #[test]
     fn an_item_is_touched_under_its_partition_key() {
-        let key = json!({ "TableName": "tintype-Table-1", "Key": { "PK": { "S": "P#1" }, "SK": { "S": "x" } } });
+        let key =
+            json!({ "TableName": "tintype-Table-1", "Key": { "PK": { "S": "P#1" }, "SK": { "S": "x" } } });
         assert_eq!(needed("GetItem", &key), one("GetItem", ARN, &["P#1"]));
         let by_arn = json!({ "TableName": ARN, "Item": { "PK": { "S": "P#2" } } });
         assert_eq!(needed("PutItem", &by_arn), one("PutItem", ARN, &["P#2"]));
@@ -311,39 +271,26 @@ mod tests {
                 "ExpressionAttributeValues": { ":p": { "S": "P#1" }, ":s": { "S": "I#" } },
             })
         };
-        for expression in [
-            "PK=:p AND begins_with(SK,:s)",
-            "(#p = :p) and SK = :s",
-            "SK BETWEEN :s AND :s AND :p = PK",
-        ] {
-            assert_eq!(
-                needed("Query", &query(expression)),
-                one("Query", ARN, &["P#1"]),
-                "{expression}"
-            );
+        for expression in
+            ["PK=:p AND begins_with(SK,:s)", "(#p = :p) and SK = :s", "SK BETWEEN :s AND :s AND :p = PK"]
+        {
+            assert_eq!(needed("Query", &query(expression)), one("Query", ARN, &["P#1"]), "{expression}");
         }
         let mut index = query("GSI1PK = :p");
         index["IndexName"] = json!("GSI1");
-        assert_eq!(
-            needed("Query", &index),
-            one("Query", &format!("{ARN}/index/GSI1"), &["P#1"])
-        );
+        assert_eq!(needed("Query", &index), one("Query", &format!("{ARN}/index/GSI1"), &["P#1"]));
     }
 
     #[test]
     fn a_transaction_needs_the_permission_of_each_of_its_parts_once() {
-        let part =
-            |pk: &str| json!({ "TableName": "tintype-Table-1", "Key": { "PK": { "S": pk } } });
+        let part = |pk: &str| json!({ "TableName": "tintype-Table-1", "Key": { "PK": { "S": pk } } });
         let request = json!({ "TransactItems": [
             { "Update": part("a") },
             { "ConditionCheck": part("b") },
             { "Update": part("c") },
             { "Update": part("a") },
         ] });
-        let expected = [
-            one("UpdateItem", ARN, &["a", "c"]),
-            one("ConditionCheckItem", ARN, &["b"]),
-        ];
+        let expected = [one("UpdateItem", ARN, &["a", "c"]), one("ConditionCheckItem", ARN, &["b"])];
         assert_eq!(needed("TransactWriteItems", &request), expected.concat());
     }
 
@@ -356,11 +303,7 @@ mod tests {
         let other = "arn:aws:dynamodb:eu-west-1:123456789012:table/Other";
         let mut found = needed("BatchWriteItem", &request);
         found.sort();
-        let expected = [
-            one("BatchWriteItem", other, &[]),
-            one("BatchWriteItem", ARN, &["b"]),
-        ]
-        .concat();
+        let expected = [one("BatchWriteItem", other, &[]), one("BatchWriteItem", ARN, &["b"])].concat();
         assert_eq!(found, expected);
     }
 }

@@ -57,15 +57,9 @@ struct Server {
 impl Tables {
     /// Serves the protocol until the token is cancelled.
     pub async fn serve(
-        &self,
-        listener: TcpListener,
-        identities: Arc<Identities>,
-        shutdown: CancellationToken,
+        &self, listener: TcpListener, identities: Arc<Identities>, shutdown: CancellationToken,
     ) -> io::Result<()> {
-        let server = Server {
-            tables: self.clone(),
-            identities,
-        };
+        let server = Server { tables: self.clone(), identities };
         let router = Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::max(MAXIMUM_REQUEST))
@@ -91,25 +85,16 @@ impl Server {
             Some(Fault::Error) => return Err(Refusal::Failing),
             None => {}
         }
-        let operation = aws_json::operation(&parts.headers, "DynamoDB_20120810")
-            .unwrap_or_default()
-            .to_owned();
+        let operation =
+            aws_json::operation(&parts.headers, "DynamoDB_20120810").unwrap_or_default().to_owned();
         // `root` may do everything; for the others the request is read twice, once for what it touches.
         if identity.statements.is_some() {
             let request: Value = serde_json::from_slice(&body).map_err(Refusal::Unreadable)?;
             for access in shared.catalogue.needed(&operation, &request) {
                 let keys = ("dynamodb:LeadingKeys", access.leading_keys);
-                let context = if keys.1.is_empty() {
-                    &[][..]
-                } else {
-                    std::slice::from_ref(&keys)
-                };
+                let context = if keys.1.is_empty() { &[][..] } else { std::slice::from_ref(&keys) };
                 identity
-                    .authorize(&AccessRequest {
-                        action: &access.action,
-                        resource: &access.resource,
-                        context,
-                    })
+                    .authorize(&AccessRequest { action: &access.action, resource: &access.resource, context })
                     .map_err(Refusal::Denied)?;
             }
         }
@@ -138,8 +123,8 @@ impl Refusal {
         let of_tables = |name: &str| format!("com.amazonaws.dynamodb.v20120810#{name}");
         let (status, shape) = match self {
             Self::Engine(error) => {
-                let status = StatusCode::from_u16(error.status_code())
-                    .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status =
+                    StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 if status.is_server_error() {
                     tracing::warn!(%error, "a table request failed");
                 }
@@ -147,22 +132,12 @@ impl Refusal {
             }
             Self::NotAuthenticated(e) => (StatusCode::BAD_REQUEST, of_service(e.code())),
             Self::Denied(_) => (StatusCode::BAD_REQUEST, of_service("AccessDeniedException")),
-            Self::Unreadable(_) => (
-                StatusCode::BAD_REQUEST,
-                of_service("SerializationException"),
-            ),
-            Self::UnknownOperation(_) => (
-                StatusCode::BAD_REQUEST,
-                of_service("UnknownOperationException"),
-            ),
-            Self::Throttled => (
-                StatusCode::BAD_REQUEST,
-                of_tables("ProvisionedThroughputExceededException"),
-            ),
-            Self::Stopped(_) | Self::Failing => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                of_tables("InternalServerError"),
-            ),
+            Self::Unreadable(_) => (StatusCode::BAD_REQUEST, of_service("SerializationException")),
+            Self::UnknownOperation(_) => (StatusCode::BAD_REQUEST, of_service("UnknownOperationException")),
+            Self::Throttled => (StatusCode::BAD_REQUEST, of_tables("ProvisionedThroughputExceededException")),
+            Self::Stopped(_) | Self::Failing => {
+                (StatusCode::INTERNAL_SERVER_ERROR, of_tables("InternalServerError"))
+            }
         };
         aws_json::error(status, &shape, &self.to_string())
     }

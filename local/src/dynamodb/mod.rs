@@ -136,8 +136,7 @@ impl Tables {
         let engine = Database::new(&location).map_err(TableError::engine("opening the tables"))?;
         let own = Connection::open(&location).map_err(TableError::Storage)?;
         if path.is_some() {
-            own.pragma_update(None, "synchronous", "FULL")
-                .map_err(TableError::Storage)?;
+            own.pragma_update(None, "synchronous", "FULL").map_err(TableError::Storage)?;
         }
         own.execute_batch(SCHEMA).map_err(TableError::Storage)?;
         let mut streams = IndexMap::new();
@@ -162,11 +161,7 @@ impl Tables {
     /// Deletes items whose time to live has passed, which their streams report as the service's doing,
     /// and stream records that are a day old and that nobody waits for. Blocks.
     pub fn sweep_expired(&self) -> Result<usize, TableError> {
-        let deleted = self
-            .0
-            .engine
-            .sweep_ttl()
-            .map_err(TableError::engine("deleting expired items"))?;
+        let deleted = self.0.engine.sweep_ttl().map_err(TableError::engine("deleting expired items"))?;
         if deleted > 0 {
             self.0.written.send_replace(());
         }
@@ -176,25 +171,21 @@ impl Tables {
 
     /// Works with the engine where blocking is allowed.
     async fn with_engine<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Database) -> T + Send + 'static,
+        &self, work: impl FnOnce(&Database) -> T + Send + 'static,
     ) -> Result<T, TableError> {
         let shared = Arc::clone(&self.0);
         let work = move || {
             let _turn = shared.turn.read().unwrap_or_else(PoisonError::into_inner);
             work(&shared.engine)
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| TableError::Stopped)
+        tokio::task::spawn_blocking(work).await.map_err(|_| TableError::Stopped)
     }
 }
 
 impl Shared {
     /// Works with our own connection while the engine's is idle.
     fn with_own<T>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        &self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, TableError> {
         // A panic drops its transaction, which rolls back: there is nothing that could be poisoned.
         let _turn = self.turn.write().unwrap_or_else(PoisonError::into_inner);
@@ -207,10 +198,7 @@ impl Shared {
 /// this VFS knows locks that can be waited for. <https://sqlite.org/src/file/src/memdb.c>
 fn private_memory() -> String {
     static OPENED: AtomicU64 = AtomicU64::new(0);
-    format!(
-        "file:/tables-{}?vfs=memdb",
-        OPENED.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("file:/tables-{}?vfs=memdb", OPENED.fetch_add(1, Ordering::Relaxed))
 }
 
 fn create_if_missing(engine: &Database, own: &Connection, table: &Table) -> Result<(), TableError> {
@@ -223,21 +211,15 @@ fn create_if_missing(engine: &Database, own: &Connection, table: &Table) -> Resu
         stream["StreamEnabled"] = json!(true);
     }
     let written: Option<String> = own
-        .query_row(
-            "SELECT definition FROM \"stack:definitions\" WHERE name = ?1",
-            [&table.name],
-            |row| row.get(0),
-        )
+        .query_row("SELECT definition FROM \"stack:definitions\" WHERE name = ?1", [&table.name], |row| {
+            row.get(0)
+        })
         .optional()
         .map_err(TableError::Storage)?;
     let definition = Value::Object(definition);
     if let Some(written) = written {
         let same = serde_json::from_str::<Value>(&written).is_ok_and(|w| w == definition);
-        return if same {
-            Ok(())
-        } else {
-            Err(TableError::Changed(table.name.clone()))
-        };
+        return if same { Ok(()) } else { Err(TableError::Changed(table.name.clone())) };
     }
     let mut create = definition.clone();
     create["TableName"] = json!(table.name);

@@ -6,18 +6,11 @@ use serde::de::DeserializeOwned;
 
 /// Whether an operation can change items.
 pub(super) fn writes(operation: &str) -> bool {
-    matches!(
-        operation,
-        "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems"
-    )
+    matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems")
 }
 
 /// Runs an operation; `None` if it is not one that is offered.
-pub(super) fn run(
-    engine: &Database,
-    operation: &str,
-    body: &[u8],
-) -> Option<Result<String, DynoxideError>> {
+pub(super) fn run(engine: &Database, operation: &str, body: &[u8]) -> Option<Result<String, DynoxideError>> {
     let result = match operation {
         "BatchGetItem" => call(body, |r| engine.batch_get_item(r)),
         "BatchWriteItem" => call(body, |r| engine.batch_write_item(r)),
@@ -46,8 +39,7 @@ pub(super) fn run(
 }
 
 fn call<Request: DeserializeOwned, Answer: Serialize>(
-    body: &[u8],
-    act: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+    body: &[u8], act: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
 ) -> Result<String, DynoxideError> {
     let request = serde_json::from_slice(body).map_err(|e| unreadable(&e))?;
     let answer = act(request)?;
@@ -57,9 +49,7 @@ fn call<Request: DeserializeOwned, Answer: Serialize>(
 /// The engine's request types say in a prefix of their message which error a value is.
 fn unreadable(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
-    let text = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(message, _)| message);
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     if let Some((kind, message)) = text.split_once(':') {
         let message = message.to_owned();
         match kind {

@@ -40,31 +40,19 @@ impl Tables {
     /// The next records that this consumer has not advanced past, in order, up to `max`. A consumer
     /// begins with the oldest record there is. Updates that changed nothing are not records.
     pub async fn stream(
-        &self,
-        table_id: &str,
-        consumer: &str,
-        max: usize,
+        &self, table_id: &str, consumer: &str, max: usize,
     ) -> Result<Vec<StreamRecord>, TableError> {
         let stream = self.get_stream(table_id)?;
         let key = (stream.table.clone(), consumer.to_owned());
         let new = self.readers().insert(key.clone());
         let shared = Arc::clone(&self.0);
-        let mut position = spawn(move || {
-            shared.with_own(|own| {
-                if new {
-                    register(own, &key)
-                } else {
-                    position(own, &key)
-                }
-            })
-        })
-        .await?;
+        let mut position =
+            spawn(move || shared.with_own(|own| if new { register(own, &key) } else { position(own, &key) }))
+                .await?;
         let mut records = Vec::new();
         while records.len() < max {
             let (table, limit) = (stream.table.clone(), max - records.len());
-            let page = self
-                .with_engine(move |engine| page(engine, &table, position, limit))
-                .await??;
+            let page = self.with_engine(move |engine| page(engine, &table, position, limit)).await??;
             let Some(last) = page.last() else { break };
             position = stored(&last.dynamodb.sequence_number)?;
             for record in page {
@@ -80,10 +68,7 @@ impl Tables {
     /// every consumer is done with. The last such record stays: the engine counts on from the largest
     /// sequence number that it finds, and would otherwise go back with a clock that is set back.
     pub async fn advance(
-        &self,
-        table_id: &str,
-        consumer: &str,
-        sequence_number: &str,
+        &self, table_id: &str, consumer: &str, sequence_number: &str,
     ) -> Result<(), TableError> {
         let table = self.get_stream(table_id)?.table.clone();
         let consumer = consumer.to_owned();
@@ -114,9 +99,7 @@ impl Tables {
     /// Deletes records that are a day old, as DynamoDB does, except those that a consumer which has
     /// read since the stack started is not done with: the stack may have been off for a weekend.
     pub(super) fn trim_streams(&self) -> Result<(), TableError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let old = i64::try_from(now.saturating_sub(RETENTION).as_secs()).unwrap_or(i64::MAX);
         let readers = self.readers().clone();
         self.0.with_own(|own| {
@@ -138,17 +121,11 @@ impl Tables {
     }
 
     fn get_stream(&self, table_id: &str) -> Result<&Stream, TableError> {
-        self.0
-            .streams
-            .get(table_id)
-            .ok_or_else(|| TableError::NoStream(table_id.to_owned()))
+        self.0.streams.get(table_id).ok_or_else(|| TableError::NoStream(table_id.to_owned()))
     }
 
     fn readers(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<(String, String)>> {
-        self.0
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,10 +133,7 @@ impl Stream {
     /// A record as Lambda delivers it; `None` if nothing changed.
     fn event(&self, record: Record) -> Result<Option<StreamRecord>, TableError> {
         let sequence_number = record.dynamodb.sequence_number.clone();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "whole seconds, far from the limit"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "whole seconds, far from the limit")]
         let created = record.dynamodb.approximate_creation_date_time as i64;
         let mut event = serde_json::to_value(record).map_err(|e| TableError::Engine {
             context: "reading a stream".to_owned(),
@@ -176,10 +150,7 @@ impl Stream {
         event["dynamodb"]["ApproximateCreationDateTime"] = json!(created);
         event["awsRegion"] = json!(self.region);
         event["eventSourceARN"] = json!(self.arn);
-        Ok(Some(StreamRecord {
-            sequence_number,
-            event,
-        }))
+        Ok(Some(StreamRecord { sequence_number, event }))
     }
 }
 
@@ -189,16 +160,15 @@ fn same_item(a: &Value, b: &Value) -> bool {
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
                 && a.iter().all(|(name, a)| {
-                    b.get(name)
-                        .is_some_and(|b| match (name.as_str(), a.as_array(), b.as_array()) {
-                            ("SS" | "NS" | "BS", Some(a), Some(b)) => {
-                                let set = |values: &[Value]| -> BTreeSet<String> {
-                                    values.iter().map(Value::to_string).collect()
-                                };
-                                set(a) == set(b)
-                            }
-                            _ => same_item(a, b),
-                        })
+                    b.get(name).is_some_and(|b| match (name.as_str(), a.as_array(), b.as_array()) {
+                        ("SS" | "NS" | "BS", Some(a), Some(b)) => {
+                            let set = |values: &[Value]| -> BTreeSet<String> {
+                                values.iter().map(Value::to_string).collect()
+                            };
+                            set(a) == set(b)
+                        }
+                        _ => same_item(a, b),
+                    })
                 })
         }
         (Value::Array(a), Value::Array(b)) => {
@@ -208,22 +178,12 @@ fn same_item(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn page(
-    engine: &Database,
-    table: &str,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<Record>, TableError> {
+fn page(engine: &Database, table: &str, after: i64, limit: usize) -> Result<Vec<Record>, TableError> {
     let shard_iterator = encode_shard_iterator(table, &shard_id(table), after);
     engine
-        .get_records(GetRecordsRequest {
-            shard_iterator,
-            limit: Some(limit),
-        })
+        .get_records(GetRecordsRequest { shard_iterator, limit: Some(limit) })
         .map(|answer| answer.records)
-        .map_err(TableError::engine(format!(
-            "reading the stream of table {table}"
-        )))
+        .map_err(TableError::engine(format!("reading the stream of table {table}")))
 }
 
 /// Notes that there is this consumer, so that what it has not read is kept for it.
@@ -236,12 +196,10 @@ fn register(own: &Connection, key: &(String, String)) -> rusqlite::Result<i64> {
 }
 
 fn position(own: &Connection, (table, consumer): &(String, String)) -> rusqlite::Result<i64> {
-    own.prepare_cached(
-        "SELECT position FROM \"stack:consumers\" WHERE name = ?1 AND consumer = ?2",
-    )?
-    .query_row([table, consumer], |row| row.get(0))
-    .optional()
-    .map(Option::unwrap_or_default)
+    own.prepare_cached("SELECT position FROM \"stack:consumers\" WHERE name = ?1 AND consumer = ?2")?
+        .query_row([table, consumer], |row| row.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
 }
 
 /// The sequence number as the engine stores it.
@@ -256,7 +214,5 @@ fn stored(shown: &str) -> Result<i64, TableError> {
 async fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, TableError> + Send + 'static,
 ) -> Result<T, TableError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| TableError::Stopped)?
+    tokio::task::spawn_blocking(work).await.map_err(|_| TableError::Stopped)?
 }

@@ -9,8 +9,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    Update,
+    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -80,12 +79,7 @@ impl Served {
         let served = tables.clone();
         let shutdown = stop.clone();
         tokio::spawn(async move { served.serve(listener, identities, shutdown).await });
-        Self {
-            tables,
-            faults,
-            endpoint,
-            _stop: stop.drop_guard(),
-        }
+        Self { tables, faults, endpoint, _stop: stop.drop_guard() }
     }
 
     fn client(&self, who: &Identity) -> Client {
@@ -130,17 +124,11 @@ fn reader() -> Identity {
     let statement = Statement {
         sid: None,
         allow: true,
-        actions: vec![
-            "dynamodb:GetItem".to_owned(),
-            "dynamodb:ConditionCheckItem".to_owned(),
-        ],
+        actions: vec!["dynamodb:GetItem".to_owned(), "dynamodb:ConditionCheckItem".to_owned()],
         resources: vec![table().arn],
         conditions: conditions.as_object().unwrap().clone(),
     };
-    Identity {
-        statements: Some(vec![statement]),
-        ..identity("Reader")
-    }
+    Identity { statements: Some(vec![statement]), ..identity("Reader") }
 }
 
 fn s(text: &str) -> AttributeValue {
@@ -164,13 +152,7 @@ async fn put(client: &Client, sk: &str, version: u64) {
 }
 
 async fn version(client: &Client, sk: &str) -> Option<AttributeValue> {
-    let got = client
-        .get_item()
-        .table_name(NAME)
-        .key("PK", s("P#1"))
-        .key("SK", s(sk))
-        .send()
-        .await;
+    let got = client.get_item().table_name(NAME).key("PK", s("P#1")).key("SK", s(sk)).send().await;
     got.unwrap().item?.remove("version")
 }
 
@@ -182,13 +164,8 @@ fn code<E: ProvideErrorMetadata + std::fmt::Debug, T: std::fmt::Debug>(
 }
 
 fn put_part(sk: &str) -> TransactWriteItem {
-    let put = Put::builder()
-        .table_name(NAME)
-        .item("PK", s("P#1"))
-        .item("SK", s(sk));
-    TransactWriteItem::builder()
-        .put(put.build().unwrap())
-        .build()
+    let put = Put::builder().table_name(NAME).item("PK", s("P#1")).item("SK", s(sk));
+    TransactWriteItem::builder().put(put.build().unwrap()).build()
 }
 
 #[tokio::test]
@@ -205,9 +182,7 @@ async fn a_failed_condition_undoes_its_transaction_and_shows_the_old_item() {
         .expression_attribute_values(":one", n(1))
         .expression_attribute_values(":expected", n(3))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let update = TransactWriteItem::builder()
-        .update(update.build().unwrap())
-        .build();
+    let update = TransactWriteItem::builder().update(update.build().unwrap()).build();
     let error = client
         .transact_write_items()
         .transact_items(put_part("event"))
@@ -225,11 +200,7 @@ async fn a_failed_condition_undoes_its_transaction_and_shows_the_old_item() {
     assert_eq!(reasons[1].code(), Some("ConditionalCheckFailed"));
     assert_eq!(reasons[1].item().unwrap()["version"], n(4));
     assert_eq!(version(&client, "image").await, Some(n(4)));
-    let event = client
-        .get_item()
-        .table_name(NAME)
-        .key("PK", s("P#1"))
-        .key("SK", s("event"));
+    let event = client.get_item().table_name(NAME).key("PK", s("P#1")).key("SK", s("event"));
     assert!(event.send().await.unwrap().item.is_none());
 }
 
@@ -238,17 +209,9 @@ async fn an_index_is_queried_in_order_and_holds_what_it_projects() {
     let served = Served::start(None).await;
     let client = served.root();
     for (sk, order) in [("a", "2"), ("b", "3"), ("c", "1")] {
-        let item = client
-            .put_item()
-            .table_name(NAME)
-            .item("PK", s("P#1"))
-            .item("SK", s(sk));
+        let item = client.put_item().table_name(NAME).item("PK", s("P#1")).item("SK", s(sk));
         let item = item.item("GSI1PK", s("list")).item("GSI1SK", s(order));
-        item.item("summary", s(sk))
-            .item("secret", s("x"))
-            .send()
-            .await
-            .unwrap();
+        item.item("summary", s(sk)).item("secret", s("x")).send().await.unwrap();
     }
     put(&client, "unlisted", 1).await;
     let page = client
@@ -277,91 +240,37 @@ async fn a_stream_tells_each_consumer_every_change_in_order_and_no_update_withou
     put(&client, "a", 1).await;
     put(&client, "b", 1).await;
     put(&client, "a", 2).await;
-    client
-        .delete_item()
-        .table_name(NAME)
-        .key("PK", s("P#1"))
-        .key("SK", s("b"))
-        .send()
-        .await
-        .unwrap();
-    tokio::time::timeout(Duration::from_secs(5), changes.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    client.delete_item().table_name(NAME).key("PK", s("P#1")).key("SK", s("b")).send().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
 
     let all = served.records("publish").await;
-    let seen: Vec<_> = all
-        .iter()
-        .map(|(name, key, _)| (name.as_str(), key.as_str()))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            ("INSERT", "a"),
-            ("INSERT", "b"),
-            ("MODIFY", "a"),
-            ("REMOVE", "b")
-        ]
-    );
+    let seen: Vec<_> = all.iter().map(|(name, key, _)| (name.as_str(), key.as_str())).collect();
+    assert_eq!(seen, [("INSERT", "a"), ("INSERT", "b"), ("MODIFY", "a"), ("REMOVE", "b")]);
     assert!(all.is_sorted_by(|x, y| x.2 < y.2), "{all:?}");
 
     served.records("purge").await;
-    served
-        .tables
-        .advance("Table", "publish", &all[2].2)
-        .await
-        .unwrap();
+    served.tables.advance("Table", "publish", &all[2].2).await.unwrap();
     assert_eq!(served.records("publish").await, all[3..]);
-    assert_eq!(
-        served.records("purge").await,
-        all,
-        "another consumer still needs them"
-    );
-    served
-        .tables
-        .advance("Table", "purge", &all[3].2)
-        .await
-        .unwrap();
-    assert_eq!(
-        served.records("late").await,
-        all[2..],
-        "what all were done with is gone"
-    );
+    assert_eq!(served.records("purge").await, all, "another consumer still needs them");
+    served.tables.advance("Table", "purge", &all[3].2).await.unwrap();
+    assert_eq!(served.records("late").await, all[2..], "what all were done with is gone");
 }
 
 #[tokio::test]
 async fn a_record_has_the_shape_of_the_lambda_event() {
     let served = Served::start(None).await;
     put(&served.root(), "a", 1).await;
-    let record = served
-        .tables
-        .stream("Table", "publish", 1)
-        .await
-        .unwrap()
-        .remove(0);
+    let record = served.tables.stream("Table", "publish", 1).await.unwrap().remove(0);
     let image = json!({ "PK": { "S": "P#1" }, "SK": { "S": "a" }, "version": { "N": "1" } });
     assert_eq!(record.event["dynamodb"]["NewImage"], image);
-    assert_eq!(
-        record.event["dynamodb"]["Keys"],
-        json!({ "PK": { "S": "P#1" }, "SK": { "S": "a" } })
-    );
-    assert_eq!(
-        record.event["dynamodb"]["StreamViewType"],
-        "NEW_AND_OLD_IMAGES"
-    );
-    assert_eq!(
-        record.event["dynamodb"]["SequenceNumber"],
-        record.sequence_number.as_str()
-    );
+    assert_eq!(record.event["dynamodb"]["Keys"], json!({ "PK": { "S": "P#1" }, "SK": { "S": "a" } }));
+    assert_eq!(record.event["dynamodb"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert_eq!(record.event["dynamodb"]["SequenceNumber"], record.sequence_number.as_str());
     assert!(record.event["dynamodb"]["ApproximateCreationDateTime"].is_i64());
     assert_eq!(record.event["eventSource"], "aws:dynamodb");
     assert_eq!(record.event["awsRegion"], "eu-west-1");
     let arn = record.event["eventSourceARN"].as_str().unwrap();
-    assert!(
-        arn.starts_with(&format!("{}/stream/", table().arn)),
-        "{arn}"
-    );
+    assert!(arn.starts_with(&format!("{}/stream/", table().arn)), "{arn}");
 }
 
 #[tokio::test]
@@ -372,11 +281,7 @@ async fn items_and_checkpoints_outlive_the_process() {
     put(&before.root(), "a", 1).await;
     put(&before.root(), "b", 1).await;
     let records = before.records("publish").await;
-    before
-        .tables
-        .advance("Table", "publish", &records[0].2)
-        .await
-        .unwrap();
+    before.tables.advance("Table", "publish", &records[0].2).await.unwrap();
     // Still open, as after a kill: nothing has been closed or flushed.
     let after = Served::start(Some(&path)).await;
     assert_eq!(version(&after.root(), "a").await, Some(n(1)));
@@ -401,30 +306,15 @@ async fn what_has_expired_is_deleted_by_the_service() {
     let served = Served::start(None).await;
     let client = served.root();
     for (sk, expires_at) in [("old", 1_000_000_000), ("new", 9_000_000_000)] {
-        let item = client
-            .put_item()
-            .table_name(NAME)
-            .item("PK", s("P#1"))
-            .item("SK", s(sk));
+        let item = client.put_item().table_name(NAME).item("PK", s("P#1")).item("SK", s(sk));
         item.item("expires_at", n(expires_at)).send().await.unwrap();
     }
     let inserted = served.records("publish").await;
-    served
-        .tables
-        .advance("Table", "publish", &inserted[1].2)
-        .await
-        .unwrap();
+    served.tables.advance("Table", "publish", &inserted[1].2).await.unwrap();
     let tables = served.tables.clone();
-    let deleted = tokio::task::spawn_blocking(move || tables.sweep_expired())
-        .await
-        .unwrap();
+    let deleted = tokio::task::spawn_blocking(move || tables.sweep_expired()).await.unwrap();
     assert_eq!(deleted.unwrap(), 1);
-    let record = served
-        .tables
-        .stream("Table", "publish", 10)
-        .await
-        .unwrap()
-        .remove(0);
+    let record = served.tables.stream("Table", "publish", 10).await.unwrap().remove(0);
     assert_eq!(record.event["eventName"], "REMOVE");
     assert_eq!(record.event["dynamodb"]["Keys"]["SK"]["S"], "old");
     let service = json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
@@ -437,30 +327,16 @@ async fn what_no_policy_allows_is_denied() {
     put(&served.root(), "a", 1).await;
     let reader = served.client(&reader());
     assert_eq!(version(&reader, "a").await, Some(n(1)));
-    let of_another = reader
-        .get_item()
-        .table_name(NAME)
-        .key("PK", s("P#2"))
-        .key("SK", s("a"));
+    let of_another = reader.get_item().table_name(NAME).key("PK", s("P#2")).key("SK", s("a"));
     assert_eq!(code(of_another.send().await), "AccessDeniedException");
     let check = ConditionCheck::builder()
         .table_name(NAME)
         .key("PK", s("P#1"))
         .key("SK", s("a"))
         .condition_expression("attribute_exists(PK)");
-    let check = TransactWriteItem::builder()
-        .condition_check(check.build().unwrap())
-        .build();
-    reader
-        .transact_write_items()
-        .transact_items(check.clone())
-        .send()
-        .await
-        .unwrap();
-    let with_put = reader
-        .transact_write_items()
-        .transact_items(check)
-        .transact_items(put_part("b"));
+    let check = TransactWriteItem::builder().condition_check(check.build().unwrap()).build();
+    reader.transact_write_items().transact_items(check.clone()).send().await.unwrap();
+    let with_put = reader.transact_write_items().transact_items(check).transact_items(put_part("b"));
     assert_eq!(code(with_put.send().await), "AccessDeniedException");
     assert_eq!(version(&served.root(), "b").await, None);
 }
@@ -469,10 +345,7 @@ async fn what_no_policy_allows_is_denied() {
 async fn somebody_unknown_and_a_wrong_secret_are_refused() {
     let served = Served::start(None).await;
     let list = |who: &Identity| served.client(who).list_tables().send();
-    assert_eq!(
-        code(list(&identity("Nobody")).await),
-        "UnrecognizedClientException"
-    );
+    assert_eq!(code(list(&identity("Nobody")).await), "UnrecognizedClientException");
     let mut impostor = identity("root");
     impostor.secret_key = "guessed".to_owned();
     assert_eq!(code(list(&impostor).await), "InvalidSignatureException");
@@ -495,18 +368,9 @@ async fn a_fault_strikes_until_it_is_taken_back() {
 #[tokio::test]
 async fn a_table_describes_itself_as_the_template_names_it() {
     let served = Served::start(None).await;
-    let described = served
-        .root()
-        .describe_table()
-        .table_name(NAME)
-        .send()
-        .await
-        .unwrap();
+    let described = served.root().describe_table().table_name(NAME).send().await.unwrap();
     let described = described.table.unwrap();
     assert_eq!(described.table_arn(), Some(table().arn.as_str()));
     let index = &described.global_secondary_indexes()[0];
-    assert_eq!(
-        index.index_arn(),
-        Some(format!("{}/index/GSI1", table().arn).as_str())
-    );
+    assert_eq!(index.index_arn(), Some(format!("{}/index/GSI1", table().arn).as_str()));
 }

@@ -54,34 +54,23 @@ impl QueueError {
     /// it by (`x-amzn-query-error`).
     pub(super) fn codes(&self) -> (&'static str, &'static str) {
         match self {
-            Self::NoSuchQueue => (
-                "com.amazonaws.sqs#QueueDoesNotExist",
-                "AWS.SimpleQueueService.NonExistentQueue",
-            ),
-            Self::InvalidReceipt => (
-                "com.amazonaws.sqs#ReceiptHandleIsInvalid",
-                "ReceiptHandleIsInvalid",
-            ),
-            Self::NotInFlight => (
-                "com.amazonaws.sqs#MessageNotInflight",
-                "AWS.SimpleQueueService.MessageNotInflight",
-            ),
-            Self::InvalidParameter(_) => (
-                "com.amazon.coral.service#InvalidParameterValueException",
-                "InvalidParameterValue",
-            ),
-            Self::MissingParameter(_) => (
-                "com.amazon.coral.service#MissingRequiredParameterException",
-                "MissingParameter",
-            ),
-            Self::InvalidContents => (
-                "com.amazonaws.sqs#InvalidMessageContents",
-                "InvalidMessageContents",
-            ),
-            Self::EmptyBatch => (
-                "com.amazonaws.sqs#EmptyBatchRequest",
-                "AWS.SimpleQueueService.EmptyBatchRequest",
-            ),
+            Self::NoSuchQueue => {
+                ("com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
+            }
+            Self::InvalidReceipt => ("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid"),
+            Self::NotInFlight => {
+                ("com.amazonaws.sqs#MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight")
+            }
+            Self::InvalidParameter(_) => {
+                ("com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue")
+            }
+            Self::MissingParameter(_) => {
+                ("com.amazon.coral.service#MissingRequiredParameterException", "MissingParameter")
+            }
+            Self::InvalidContents => ("com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents"),
+            Self::EmptyBatch => {
+                ("com.amazonaws.sqs#EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest")
+            }
             Self::TooManyEntries(_) => (
                 "com.amazonaws.sqs#TooManyEntriesInBatchRequest",
                 "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
@@ -90,13 +79,10 @@ impl QueueError {
                 "com.amazonaws.sqs#BatchEntryIdsNotDistinct",
                 "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
             ),
-            Self::BatchTooLong { .. } => (
-                "com.amazonaws.sqs#BatchRequestTooLong",
-                "AWS.SimpleQueueService.BatchRequestTooLong",
-            ),
-            Self::Storage(_) | Self::Stopped => {
-                ("com.amazonaws.sqs#InternalServerError", "InternalFailure")
+            Self::BatchTooLong { .. } => {
+                ("com.amazonaws.sqs#BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong")
             }
+            Self::Storage(_) | Self::Stopped => ("com.amazonaws.sqs#InternalServerError", "InternalFailure"),
         }
     }
 

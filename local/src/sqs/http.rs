@@ -51,16 +51,9 @@ struct Server {
 impl Queues {
     /// Serves the protocol until the token is cancelled; long polls end then.
     pub async fn serve(
-        &self,
-        listener: TcpListener,
-        identities: Arc<Identities>,
-        shutdown: CancellationToken,
+        &self, listener: TcpListener, identities: Arc<Identities>, shutdown: CancellationToken,
     ) -> io::Result<()> {
-        let server = Server {
-            queues: self.clone(),
-            identities,
-            shutdown: shutdown.clone(),
-        };
+        let server = Server { queues: self.clone(), identities, shutdown: shutdown.clone() };
         let router = Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::max(MAXIMUM_REQUEST))
@@ -87,17 +80,8 @@ impl Server {
         }
         let operation = aws_json::operation(&parts.headers, "AmazonSQS").unwrap_or_default();
         // Queue URLs lead back to where the client found this server.
-        let host = parts
-            .headers
-            .get("host")
-            .and_then(|h| h.to_str().ok())
-            .unwrap_or_default();
-        let call = Call {
-            queues: &self.queues,
-            identity: &identity,
-            host,
-            shutdown: &self.shutdown,
-        };
+        let host = parts.headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let call = Call { queues: &self.queues, identity: &identity, host, shutdown: &self.shutdown };
         call.run(operation, body).await
     }
 }
@@ -116,11 +100,8 @@ impl Refusal {
             ),
             Self::Queue(e) => {
                 let (shape, query_code) = e.codes();
-                let status = if e.is_senders() {
-                    StatusCode::BAD_REQUEST
-                } else {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                };
+                let status =
+                    if e.is_senders() { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
                 (status, shape.to_owned(), query_code)
             }
             Self::Unreadable(_) => (
@@ -133,11 +114,9 @@ impl Refusal {
                 "com.amazon.coral.service#UnknownOperationException".to_owned(),
                 "InvalidAction",
             ),
-            Self::Throttled => (
-                StatusCode::BAD_REQUEST,
-                "com.amazonaws.sqs#RequestThrottled".to_owned(),
-                "RequestThrottled",
-            ),
+            Self::Throttled => {
+                (StatusCode::BAD_REQUEST, "com.amazonaws.sqs#RequestThrottled".to_owned(), "RequestThrottled")
+            }
             Self::Failing => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "com.amazonaws.sqs#InternalServerError".to_owned(),
@@ -145,16 +124,9 @@ impl Refusal {
             ),
         };
         if status.is_server_error() {
-            tracing::warn!(
-                error = self as &dyn std::error::Error,
-                "a queue request failed"
-            );
+            tracing::warn!(error = self as &dyn std::error::Error, "a queue request failed");
         }
-        let side = if status.is_server_error() {
-            "Receiver"
-        } else {
-            "Sender"
-        };
+        let side = if status.is_server_error() { "Receiver" } else { "Sender" };
         let mut response = aws_json::error(status, &shape, &self.to_string());
         if let Ok(value) = HeaderValue::from_str(&format!("{query_code};{side}")) {
             response.headers_mut().insert("x-amzn-query-error", value);

@@ -35,28 +35,19 @@ pub struct Attribute {
 impl Attribute {
     /// The bytes that count, with the transport type that the digest distinguishes them by.
     fn value(&self) -> Result<(u8, Vec<u8>), QueueError> {
-        let wrong =
-            |what: &str| QueueError::InvalidParameter(format!("The message attribute {what}"));
-        match (
-            self.data_type.split('.').next(),
-            &self.string_value,
-            &self.binary_value,
-        ) {
+        let wrong = |what: &str| QueueError::InvalidParameter(format!("The message attribute {what}"));
+        match (self.data_type.split('.').next(), &self.string_value, &self.binary_value) {
             (Some("String" | "Number"), Some(text), None) if !text.is_empty() => {
                 Ok((1, text.clone().into_bytes()))
             }
             (Some("Binary"), None, Some(base64)) => {
-                let bytes = STANDARD
-                    .decode(base64)
-                    .map_err(|_| wrong("has a value that is not base64."))?;
+                let bytes = STANDARD.decode(base64).map_err(|_| wrong("has a value that is not base64."))?;
                 Ok((2, bytes))
             }
             (Some("String" | "Number" | "Binary"), ..) => {
                 Err(wrong("must contain a value of its type and no other."))
             }
-            _ => Err(wrong(
-                "has an invalid type; it must start with String, Number or Binary.",
-            )),
+            _ => Err(wrong("has an invalid type; it must start with String, Number or Binary.")),
         }
     }
 }
@@ -76,10 +67,7 @@ pub(super) struct NewMessage {
 impl NewMessage {
     /// Checks what is sent and gives it an id.
     pub(super) fn new(
-        body: String,
-        attributes: Attributes,
-        delay_seconds: i64,
-        sender: &str,
+        body: String, attributes: Attributes, delay_seconds: i64, sender: &str,
     ) -> Result<Self, QueueError> {
         if body.is_empty() {
             return Err(QueueError::MissingParameter("MessageBody"));
@@ -156,6 +144,7 @@ pub(super) fn md5_of_attributes(attributes: &Attributes) -> Result<Option<String
 /// <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event>
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names of the event")]
 pub struct Message {
     /// The message's id.
     pub message_id: String,
@@ -181,10 +170,7 @@ pub struct Message {
 }
 
 /// The event names the members of an attribute differently from the protocol.
-fn attributes_of_event<S: Serializer>(
-    attributes: &Attributes,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn attributes_of_event<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(attributes.len()))?;
     for (name, attribute) in attributes {
         let mut value = json!({
@@ -222,14 +208,8 @@ impl Receipt {
     pub(super) fn parse(handle: &str, queue: &str) -> Result<Self, QueueError> {
         let parse = || {
             let text = String::from_utf8(URL_SAFE_NO_PAD.decode(handle).ok()?).ok()?;
-            let (sequence, number) = text
-                .strip_prefix(queue)?
-                .strip_prefix('/')?
-                .split_once('/')?;
-            Some(Self {
-                sequence: sequence.parse().ok()?,
-                number: number.parse().ok()?,
-            })
+            let (sequence, number) = text.strip_prefix(queue)?.strip_prefix('/')?.split_once('/')?;
+            Some(Self { sequence: sequence.parse().ok()?, number: number.parse().ok()? })
         };
         parse().ok_or(QueueError::InvalidReceipt)
     }
@@ -241,21 +221,11 @@ mod tests {
 
     #[test]
     fn a_handle_is_read_by_its_own_queue_only() {
-        let receipt = Receipt {
-            sequence: 12,
-            number: 3,
-        };
+        let receipt = Receipt { sequence: 12, number: 3 };
         let handle = receipt.handle("Uploads");
         assert_eq!(Receipt::parse(&handle, "Uploads").unwrap(), receipt);
-        for (handle, queue) in [
-            (handle.as_str(), "Upload"),
-            ("", "Uploads"),
-            ("bogus", "Uploads"),
-        ] {
-            assert!(matches!(
-                Receipt::parse(handle, queue),
-                Err(QueueError::InvalidReceipt)
-            ));
+        for (handle, queue) in [(handle.as_str(), "Upload"), ("", "Uploads"), ("bogus", "Uploads")] {
+            assert!(matches!(Receipt::parse(handle, queue), Err(QueueError::InvalidReceipt)));
         }
     }
 
@@ -287,9 +257,6 @@ mod tests {
         let attributes = Attributes::from([("n".to_owned(), attribute)]);
         let send = |length| NewMessage::new("x".repeat(length), attributes.clone(), 0, "test");
         assert_eq!(send(MAXIMUM_BYTES - 9).unwrap().bytes, MAXIMUM_BYTES);
-        assert!(matches!(
-            send(MAXIMUM_BYTES - 8),
-            Err(QueueError::InvalidParameter(_))
-        ));
+        assert!(matches!(send(MAXIMUM_BYTES - 8), Err(QueueError::InvalidParameter(_))));
     }
 }

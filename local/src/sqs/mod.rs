@@ -12,6 +12,7 @@ mod error;
 mod http;
 mod message;
 mod operations;
+mod requests;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -95,21 +96,9 @@ impl Queues {
         let store = Store::open(path).map_err(QueueError::Storage)?;
         let queues = queues
             .iter()
-            .map(|q| {
-                (
-                    q.arn.clone(),
-                    Open {
-                        queue: q.clone(),
-                        arrived: Notify::new(),
-                    },
-                )
-            })
+            .map(|q| (q.arn.clone(), Open { queue: q.clone(), arrived: Notify::new() }))
             .collect();
-        Ok(Self(Arc::new(Shared {
-            queues,
-            store: Mutex::new(store),
-            faults,
-        })))
+        Ok(Self(Arc::new(Shared { queues, store: Mutex::new(store), faults })))
     }
 
     /// Sends a message and returns its id.
@@ -122,21 +111,9 @@ impl Queues {
 
     /// Receives messages for the queue's visibility timeout, waiting until there is at least one.
     pub async fn receive(
-        &self,
-        queue_arn: &str,
-        max: usize,
-        wait: Duration,
+        &self, queue_arn: &str, max: usize, wait: Duration,
     ) -> Result<Vec<Message>, QueueError> {
-        let received = self
-            .take(
-                queue_arn,
-                Receive {
-                    max,
-                    wait,
-                    visibility: None,
-                },
-            )
-            .await?;
+        let received = self.take(queue_arn, Receive { max, wait, visibility: None }).await?;
         let queue = &self.get(queue_arn)?.queue;
         Ok(received.into_iter().map(|r| message(queue, r)).collect())
     }
@@ -144,16 +121,11 @@ impl Queues {
     /// Deletes received messages. A receipt that is not from a message's latest receive is ignored.
     pub async fn delete(&self, queue_arn: &str, receipts: &[String]) -> Result<(), QueueError> {
         let name = &self.get(queue_arn)?.queue.name;
-        let receipts = receipts
-            .iter()
-            .map(|handle| Receipt::parse(handle, name))
-            .collect::<Result<Vec<_>, _>>()?;
+        let receipts =
+            receipts.iter().map(|handle| Receipt::parse(handle, name)).collect::<Result<Vec<_>, _>>()?;
         let duplicate = self.0.faults.duplicates();
         let queue = queue_arn.to_owned();
-        if self
-            .with_store(move |store| store.delete(&queue, &receipts, duplicate))
-            .await?
-        {
+        if self.with_store(move |store| store.delete(&queue, &receipts, duplicate)).await? {
             self.get(queue_arn)?.arrived.notify_waiters();
         }
         Ok(())
@@ -161,16 +133,12 @@ impl Queues {
 
     /// Sets when a received message becomes visible again, counted from now.
     pub async fn change_visibility(
-        &self,
-        queue_arn: &str,
-        receipt: &str,
-        visibility: Duration,
+        &self, queue_arn: &str, receipt: &str, visibility: Duration,
     ) -> Result<(), QueueError> {
         let open = self.get(queue_arn)?;
         let parsed = Receipt::parse(receipt, &open.queue.name)?;
         let queue = queue_arn.to_owned();
-        let change =
-            self.with_store(move |store| store.change_visibility(&queue, parsed, visibility));
+        let change = self.with_store(move |store| store.change_visibility(&queue, parsed, visibility));
         match change.await? {
             Change::Done => {
                 open.arrived.notify_waiters();
@@ -208,13 +176,8 @@ impl Queues {
     /// Shows the oldest messages of a queue without receiving them.
     pub async fn peek(&self, queue_arn: &str, max: usize) -> Result<Vec<Peeked>, QueueError> {
         let queue = self.get(queue_arn)?.queue.clone();
-        let found = self
-            .with_store(move |store| store.peek(&queue, max))
-            .await?;
-        Ok(found
-            .into_iter()
-            .map(|(body, received)| Peeked { body, received })
-            .collect())
+        let found = self.with_store(move |store| store.peek(&queue, max)).await?;
+        Ok(found.into_iter().map(|(body, received)| Peeked { body, received }).collect())
     }
 
     /// Makes every message in flight visible now, instead of waiting for the visibility timeout.
@@ -233,18 +196,14 @@ impl Queues {
     }
 
     async fn redrive_to(
-        &self,
-        dead_letter_arn: &str,
-        destination: Option<String>,
+        &self, dead_letter_arn: &str, destination: Option<String>,
     ) -> Result<usize, QueueError> {
         self.get(dead_letter_arn)?;
         if let Some(destination) = &destination {
             self.get(destination)?;
         }
         let queue = dead_letter_arn.to_owned();
-        let moved = self
-            .with_store(move |store| store.redrive(&queue, destination.as_deref()))
-            .await?;
+        let moved = self.with_store(move |store| store.redrive(&queue, destination.as_deref())).await?;
         for open in self.0.queues.values() {
             open.arrived.notify_waiters();
         }
@@ -259,8 +218,7 @@ impl Queues {
     async fn insert(&self, queue_arn: &str, messages: Vec<NewMessage>) -> Result<(), QueueError> {
         let arrived = &self.get(queue_arn)?.arrived;
         let queue = queue_arn.to_owned();
-        self.with_store(move |store| store.insert(&queue, &messages))
-            .await?;
+        self.with_store(move |store| store.insert(&queue, &messages)).await?;
         arrived.notify_waiters();
         Ok(())
     }
@@ -279,9 +237,7 @@ impl Queues {
             let visibility = ask.visibility.unwrap_or(queue.visibility);
             let taken = self
                 .with_store(move |store| {
-                    let shuffle = faults
-                        .reorders()
-                        .then_some(|found: &mut [i64]| faults.shuffle(found));
+                    let shuffle = faults.reorders().then_some(|found: &mut [i64]| faults.shuffle(found));
                     store.take(&queue, ask.max, visibility, shuffle)
                 })
                 .await?;
@@ -318,17 +274,12 @@ impl Queues {
             .queues
             .values()
             .map(|open| &open.queue)
-            .filter(move |q| {
-                q.redrive
-                    .as_ref()
-                    .is_some_and(|r| r.dead_letter == dead_letter)
-            })
+            .filter(move |q| q.redrive.as_ref().is_some_and(|r| r.dead_letter == dead_letter))
     }
 
     /// Works on the store where blocking is allowed.
     async fn with_store<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+        &self, work: impl FnOnce(&mut Store) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, QueueError> {
         let shared = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || work(&mut shared.store()))
@@ -361,13 +312,10 @@ fn message(queue: &Queue, received: Received) -> Message {
 
 fn system_attributes(received: &Received) -> BTreeMap<&'static str, String> {
     let mut attributes = BTreeMap::from([
-        ("ApproximateReceiveCount", received.received.to_string()),
+        ("ApproximateReceiveCount", received.receives.to_string()),
         ("SentTimestamp", received.sent_at.to_string()),
         ("SenderId", received.sender.clone()),
-        (
-            "ApproximateFirstReceiveTimestamp",
-            received.first_received_at.to_string(),
-        ),
+        ("ApproximateFirstReceiveTimestamp", received.first_received_at.to_string()),
     ]);
     if let Some(source) = &received.source {
         attributes.insert("DeadLetterQueueSourceArn", source.clone());

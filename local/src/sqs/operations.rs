@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::http::Refusal;
 use super::message::{Attribute, Attributes, MAXIMUM_BYTES, NewMessage, md5_of, md5_of_attributes};
+use super::requests::{
+    Batch, ChangeVisibility, Delete, Entry, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue,
+    ReceiveMessage, SendMessage, StartMessageMoveTask,
+};
 use super::{QueueError, Queues, Receive, message};
 use crate::iam::{AccessRequest, Identity};
 use crate::template::model::Queue;
@@ -29,100 +32,11 @@ pub(super) struct Call<'a> {
     pub(super) shutdown: &'a CancellationToken,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct OnQueue {
-    queue_url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Send {
-    #[serde(default)]
-    message_body: String,
-    #[serde(default)]
-    message_attributes: Attributes,
-    #[serde(default)]
-    delay_seconds: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReceiveMessage {
-    queue_url: String,
-    max_number_of_messages: Option<i64>,
-    visibility_timeout: Option<i64>,
-    wait_time_seconds: Option<i64>,
-    #[serde(default)]
-    attribute_names: Vec<String>,
-    #[serde(default)]
-    message_system_attribute_names: Vec<String>,
-    #[serde(default)]
-    message_attribute_names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Delete {
-    receipt_handle: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ChangeVisibility {
-    receipt_handle: String,
-    visibility_timeout: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Batch<T> {
-    queue_url: String,
-    #[serde(default = "Vec::new")]
-    entries: Vec<Entry<T>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry<T> {
-    id: String,
-    #[serde(flatten)]
-    what: T,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetQueueUrl {
-    queue_name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetQueueAttributes {
-    queue_url: String,
-    #[serde(default)]
-    attribute_names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListQueues {
-    #[serde(default)]
-    queue_name_prefix: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StartMessageMoveTask {
-    source_arn: String,
-    destination_arn: Option<String>,
-}
-
 impl Call<'_> {
     pub(super) async fn run(&self, operation: &str, body: &[u8]) -> Result<Value, Refusal> {
         match operation {
             "SendMessage" => {
-                let (on, input): (OnQueue, Send) = (read(body)?, read(body)?);
+                let (on, input): (OnQueue, SendMessage) = (read(body)?, read(body)?);
                 let queue = self.allowed_url("sqs:SendMessage", &on.queue_url)?;
                 self.send(queue, input).await
             }
@@ -177,10 +91,7 @@ impl Call<'_> {
             "PurgeQueue" => {
                 let input: OnQueue = read(body)?;
                 let queue = self.allowed_url("sqs:PurgeQueue", &input.queue_url)?;
-                self.queues
-                    .purge(&queue.arn)
-                    .await
-                    .map_err(Refusal::Queue)?;
+                self.queues.purge(&queue.arn).await.map_err(Refusal::Queue)?;
                 Ok(json!({}))
             }
             "StartMessageMoveTask" => self.start_message_move_task(read(body)?).await,
@@ -188,24 +99,19 @@ impl Call<'_> {
         }
     }
 
-    async fn send(&self, queue: &Queue, input: Send) -> Result<Value, Refusal> {
+    async fn send(&self, queue: &Queue, input: SendMessage) -> Result<Value, Refusal> {
         let new = self.new_message(input).map_err(Refusal::Queue)?;
         let answer = sent(&new).map_err(Refusal::Queue)?;
-        self.queues
-            .insert(&queue.arn, vec![new])
-            .await
-            .map_err(Refusal::Queue)?;
+        self.queues.insert(&queue.arn, vec![new]).await.map_err(Refusal::Queue)?;
         Ok(answer)
     }
 
-    async fn send_batch(&self, batch: Batch<Send>) -> Result<Value, Refusal> {
+    async fn send_batch(&self, batch: Batch<SendMessage>) -> Result<Value, Refusal> {
         let queue = self.allowed_url("sqs:SendMessage", &batch.queue_url)?;
         check_entries(&batch.entries).map_err(Refusal::Queue)?;
         let (mut messages, mut outcomes) = (Vec::new(), Outcomes::default());
         for Entry { id, what } in batch.entries {
-            let new = self
-                .new_message(what)
-                .and_then(|new| Ok((sent(&new)?, new)));
+            let new = self.new_message(what).and_then(|new| Ok((sent(&new)?, new)));
             let outcome = new.map_err(Refusal::Queue).map(|(answer, new)| {
                 messages.push(new);
                 answer
@@ -214,19 +120,13 @@ impl Call<'_> {
         }
         let size = messages.iter().map(|m| m.bytes).sum();
         if size > MAXIMUM_BYTES {
-            return Err(Refusal::Queue(QueueError::BatchTooLong {
-                limit: MAXIMUM_BYTES,
-                size,
-            }));
+            return Err(Refusal::Queue(QueueError::BatchTooLong { limit: MAXIMUM_BYTES, size }));
         }
-        self.queues
-            .insert(&queue.arn, messages)
-            .await
-            .map_err(Refusal::Queue)?;
+        self.queues.insert(&queue.arn, messages).await.map_err(Refusal::Queue)?;
         Ok(outcomes.answer())
     }
 
-    fn new_message(&self, input: Send) -> Result<NewMessage, QueueError> {
+    fn new_message(&self, input: SendMessage) -> Result<NewMessage, QueueError> {
         NewMessage::new(
             input.message_body,
             input.message_attributes,
@@ -249,40 +149,20 @@ impl Call<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Refusal::Queue)?;
         // An empty queue answers without the member, which clients read as an empty list.
-        Ok(if messages.is_empty() {
-            json!({})
-        } else {
-            json!({ "Messages": messages })
-        })
+        Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) })
     }
 
     async fn delete(&self, queue: &Queue, input: Delete) -> Result<Value, Refusal> {
         let receipts = [input.receipt_handle];
-        self.queues
-            .delete(&queue.arn, &receipts)
-            .await
-            .map_err(Refusal::Queue)?;
+        self.queues.delete(&queue.arn, &receipts).await.map_err(Refusal::Queue)?;
         Ok(json!({}))
     }
 
-    async fn change_visibility(
-        &self,
-        queue: &Queue,
-        input: ChangeVisibility,
-    ) -> Result<Value, Refusal> {
-        let seconds = in_range(
-            "VisibilityTimeout",
-            input.visibility_timeout,
-            0,
-            MAXIMUM_VISIBILITY,
-        )
-        .map_err(Refusal::Queue)?;
+    async fn change_visibility(&self, queue: &Queue, input: ChangeVisibility) -> Result<Value, Refusal> {
+        let seconds = in_range("VisibilityTimeout", input.visibility_timeout, 0, MAXIMUM_VISIBILITY)
+            .map_err(Refusal::Queue)?;
         self.queues
-            .change_visibility(
-                &queue.arn,
-                &input.receipt_handle,
-                Duration::from_secs(seconds),
-            )
+            .change_visibility(&queue.arn, &input.receipt_handle, Duration::from_secs(seconds))
             .await
             .map_err(Refusal::Queue)?;
         Ok(json!({}))
@@ -291,26 +171,15 @@ impl Call<'_> {
     fn attributes(&self, input: &GetQueueAttributes) -> Result<Value, Refusal> {
         let queue = self.allowed_url("sqs:GetQueueAttributes", &input.queue_url)?;
         let counts = self.queues.counts().map_err(Refusal::Queue)?;
-        let counts = counts
-            .into_iter()
-            .find(|c| c.arn == queue.arn)
-            .ok_or(Refusal::Queue(QueueError::NoSuchQueue))?;
+        let counts =
+            counts.into_iter().find(|c| c.arn == queue.arn).ok_or(Refusal::Queue(QueueError::NoSuchQueue))?;
         let mut all = vec![
             ("QueueArn", queue.arn.clone()),
             ("ApproximateNumberOfMessages", counts.visible.to_string()),
-            (
-                "ApproximateNumberOfMessagesNotVisible",
-                counts.in_flight.to_string(),
-            ),
-            (
-                "ApproximateNumberOfMessagesDelayed",
-                counts.delayed.to_string(),
-            ),
+            ("ApproximateNumberOfMessagesNotVisible", counts.in_flight.to_string()),
+            ("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string()),
             ("VisibilityTimeout", queue.visibility.as_secs().to_string()),
-            (
-                "MessageRetentionPeriod",
-                queue.retention.as_secs().to_string(),
-            ),
+            ("MessageRetentionPeriod", queue.retention.as_secs().to_string()),
             ("MaximumMessageSize", MAXIMUM_BYTES.to_string()),
             ("DelaySeconds", "0".to_owned()),
             ("ReceiveMessageWaitTimeSeconds", "0".to_owned()),
@@ -333,11 +202,7 @@ impl Call<'_> {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
     async fn start_message_move_task(&self, input: StartMessageMoveTask) -> Result<Value, Refusal> {
         let source = &input.source_arn;
-        for action in [
-            "sqs:StartMessageMoveTask",
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-        ] {
+        for action in ["sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage"] {
             self.authorize(action, source)?;
         }
         if !self.queues.is_dead_letter(source) {
@@ -353,10 +218,7 @@ impl Call<'_> {
                 }
             }
         }
-        self.queues
-            .redrive_to(source, input.destination_arn)
-            .await
-            .map_err(Refusal::Queue)?;
+        self.queues.redrive_to(source, input.destination_arn).await.map_err(Refusal::Queue)?;
         Ok(json!({ "TaskHandle": uuid::Uuid::new_v4().to_string() }))
     }
 
@@ -373,22 +235,13 @@ impl Call<'_> {
     }
 
     fn allowed_name(&self, action: &str, name: &str) -> Result<&Queue, Refusal> {
-        let queue = self
-            .all()
-            .find(|q| q.name == name)
-            .ok_or(Refusal::Queue(QueueError::NoSuchQueue))?;
+        let queue = self.all().find(|q| q.name == name).ok_or(Refusal::Queue(QueueError::NoSuchQueue))?;
         self.authorize(action, &queue.arn)?;
         Ok(queue)
     }
 
     fn authorize(&self, action: &str, resource: &str) -> Result<(), Refusal> {
-        self.identity
-            .authorize(&AccessRequest {
-                action,
-                resource,
-                context: &[],
-            })
-            .map_err(Refusal::Denied)
+        self.identity.authorize(&AccessRequest { action, resource, context: &[] }).map_err(Refusal::Denied)
     }
 }
 
@@ -396,12 +249,7 @@ impl ReceiveMessage {
     fn ask(&self) -> Result<Receive, QueueError> {
         let max = self.max_number_of_messages.unwrap_or(1);
         let max = in_range("MaxNumberOfMessages", max, 1, 10)?;
-        let wait = in_range(
-            "WaitTimeSeconds",
-            self.wait_time_seconds.unwrap_or(0),
-            0,
-            MAXIMUM_WAIT,
-        )?;
+        let wait = in_range("WaitTimeSeconds", self.wait_time_seconds.unwrap_or(0), 0, MAXIMUM_WAIT)?;
         let visibility = self
             .visibility_timeout
             .map(|seconds| in_range("VisibilityTimeout", seconds, 0, MAXIMUM_VISIBILITY))
@@ -418,8 +266,7 @@ impl ReceiveMessage {
             .attributes
             .into_iter()
             .filter(|(name, _)| {
-                is_named(&self.attribute_names, name)
-                    || is_named(&self.message_system_attribute_names, name)
+                is_named(&self.attribute_names, name) || is_named(&self.message_system_attribute_names, name)
             })
             .map(|(name, value)| (name.to_owned(), json!(value)))
             .collect();
@@ -504,9 +351,9 @@ fn sent(new: &NewMessage) -> Result<Value, QueueError> {
 
 /// Whether a list of names asks for this one: by its name, by a prefix (`trace.*`) or with all.
 fn is_named(wanted: &[String], name: &str) -> bool {
-    wanted.iter().any(|w| {
-        w == "All" || w == name || w.strip_suffix(".*").is_some_and(|p| name.starts_with(p))
-    })
+    wanted
+        .iter()
+        .any(|w| w == "All" || w == name || w.strip_suffix(".*").is_some_and(|p| name.starts_with(p)))
 }
 
 fn in_range(name: &str, value: i64, least: i64, most: i64) -> Result<u64, QueueError> {

@@ -37,9 +37,7 @@ const REORDER_WINDOW: i64 = 1000;
 
 /// The clock of the queues, in milliseconds since 1970.
 pub(super) fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     millis(now)
 }
 
@@ -57,7 +55,7 @@ pub(super) struct Received {
     pub(super) attributes: Attributes,
     pub(super) sender: String,
     pub(super) sent_at: i64,
-    pub(super) received: i64,
+    pub(super) receives: i64,
     pub(super) first_received_at: i64,
     pub(super) source: Option<String>,
 }
@@ -104,10 +102,8 @@ impl Store {
         // An acknowledged message is on the disk, not only with the kernel.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
-        connection.execute(
-            "UPDATE messages SET in_flight = 0, visible_at = ?1 WHERE in_flight = 1",
-            [now_ms()],
-        )?;
+        connection
+            .execute("UPDATE messages SET in_flight = 0, visible_at = ?1 WHERE in_flight = 1", [now_ms()])?;
         Ok(Self(connection))
     }
 
@@ -137,27 +133,17 @@ impl Store {
     /// Receives up to `max` messages. Those that were received too often go to the dead-letter queue
     /// now, which is when Amazon SQS moves them.
     pub(super) fn take(
-        &mut self,
-        queue: &Queue,
-        max: usize,
-        visibility: Duration,
-        shuffle: Option<impl FnOnce(&mut [i64])>,
+        &mut self, queue: &Queue, max: usize, visibility: Duration, shuffle: Option<impl FnOnce(&mut [i64])>,
     ) -> rusqlite::Result<Taken> {
         let now = now_ms();
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        let transaction = self
-            .0
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         expire(&transaction, queue, now)?;
         let mut taken = Taken::default();
         if let Some(redrive) = &queue.redrive {
             taken.gave_up = give_up(&transaction, queue, redrive, now)? > 0;
         }
-        let window = if shuffle.is_some() {
-            limit.max(REORDER_WINDOW)
-        } else {
-            limit
-        };
+        let window = if shuffle.is_some() { limit.max(REORDER_WINDOW) } else { limit };
         // By the time since when they are visible: a message that comes back does not overtake those
         // that wait for their first receive.
         let mut sequences: Vec<i64> = transaction
@@ -183,17 +169,12 @@ impl Store {
                          RETURNING sequence, receipt, id, body, attributes, sender, sent_at, received,
                              first_received_at, source",
                     )?
-                    .query_row(
-                        params![sequence, now.saturating_add(millis(visibility)), now],
-                        received,
-                    )?,
+                    .query_row(params![sequence, now.saturating_add(millis(visibility)), now], received)?,
             );
         }
         if taken.messages.is_empty() {
             taken.next_visible = transaction
-                .prepare_cached(
-                    "SELECT MIN(visible_at) FROM messages WHERE queue = ?1 AND visible_at > ?2",
-                )?
+                .prepare_cached("SELECT MIN(visible_at) FROM messages WHERE queue = ?1 AND visible_at > ?2")?
                 .query_row(params![queue.arn, now], |row| row.get(0))?;
         }
         transaction.commit()?;
@@ -203,10 +184,7 @@ impl Store {
     /// Deletes messages whose latest receive these receipts are from; an older receipt does nothing.
     /// With `duplicate`, each message comes back once before it is gone. Returns whether any did.
     pub(super) fn delete(
-        &mut self,
-        queue: &str,
-        receipts: &[Receipt],
-        duplicate: bool,
+        &mut self, queue: &str, receipts: &[Receipt], duplicate: bool,
     ) -> rusqlite::Result<bool> {
         let now = now_ms();
         let transaction = self.0.transaction()?;
@@ -225,9 +203,7 @@ impl Store {
                 }
             }
             transaction
-                .prepare_cached(
-                    "DELETE FROM messages WHERE sequence = ?1 AND queue = ?2 AND receipt = ?3",
-                )?
+                .prepare_cached("DELETE FROM messages WHERE sequence = ?1 AND queue = ?2 AND receipt = ?3")?
                 .execute(key)?;
         }
         transaction.commit()?;
@@ -236,10 +212,7 @@ impl Store {
 
     /// Sets when a message in flight becomes visible, counted from now.
     pub(super) fn change_visibility(
-        &mut self,
-        queue: &str,
-        receipt: Receipt,
-        visibility: Duration,
+        &mut self, queue: &str, receipt: Receipt, visibility: Duration,
     ) -> rusqlite::Result<Change> {
         let now = now_ms();
         let found: Option<bool> = self
@@ -248,19 +221,14 @@ impl Store {
                 "SELECT in_flight = 1 AND visible_at > ?4 FROM messages
                  WHERE sequence = ?1 AND queue = ?2 AND receipt = ?3",
             )?
-            .query_row(
-                params![receipt.sequence, queue, receipt.number, now],
-                |row| row.get(0),
-            )
+            .query_row(params![receipt.sequence, queue, receipt.number, now], |row| row.get(0))
             .optional()?;
         match found {
             None => Ok(Change::Gone),
             Some(false) => Ok(Change::NotInFlight),
             Some(true) if visibility.is_zero() => {
                 self.0
-                    .prepare_cached(
-                        "UPDATE messages SET visible_at = ?2, in_flight = 0 WHERE sequence = ?1",
-                    )?
+                    .prepare_cached("UPDATE messages SET visible_at = ?2, in_flight = 0 WHERE sequence = ?1")?
                     .execute(params![receipt.sequence, now])?;
                 Ok(Change::Done)
             }
@@ -278,10 +246,8 @@ impl Store {
     pub(super) fn tally(&mut self, queue: &Queue) -> rusqlite::Result<Tally> {
         let now = now_ms();
         expire(&self.0, queue, now)?;
-        let count = |row: &Row<'_>, column| {
-            row.get(column)
-                .map(|n: i64| usize::try_from(n).unwrap_or_default())
-        };
+        let count =
+            |row: &Row<'_>, column| row.get(column).map(|n: i64| usize::try_from(n).unwrap_or_default());
         self.0
             .prepare_cached(
                 "SELECT COUNT(*) FILTER (WHERE visible_at <= ?2),
@@ -290,29 +256,20 @@ impl Store {
                  FROM messages WHERE queue = ?1",
             )?
             .query_row(params![queue.arn, now], |row| {
-                Ok(Tally {
-                    visible: count(row, 0)?,
-                    in_flight: count(row, 1)?,
-                    delayed: count(row, 2)?,
-                })
+                Ok(Tally { visible: count(row, 0)?, in_flight: count(row, 1)?, delayed: count(row, 2)? })
             })
     }
 
     /// Bodies and receive counts in the order of sending, without receiving.
-    pub(super) fn peek(
-        &mut self,
-        queue: &Queue,
-        max: usize,
-    ) -> rusqlite::Result<Vec<(String, i64)>> {
+    pub(super) fn peek(&mut self, queue: &Queue, max: usize) -> rusqlite::Result<Vec<(String, i64)>> {
         expire(&self.0, queue, now_ms())?;
         self.0
             .prepare_cached(
                 "SELECT body, received FROM messages WHERE queue = ?1 ORDER BY sequence LIMIT ?2",
             )?
-            .query_map(
-                params![queue.arn, i64::try_from(max).unwrap_or(i64::MAX)],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?
+            .query_map(params![queue.arn, i64::try_from(max).unwrap_or(i64::MAX)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
             .collect()
     }
 
@@ -327,8 +284,7 @@ impl Store {
 
     /// Deletes everything in a queue.
     pub(super) fn purge(&mut self, queue: &str) -> rusqlite::Result<usize> {
-        self.0
-            .execute("DELETE FROM messages WHERE queue = ?1", [queue])
+        self.0.execute("DELETE FROM messages WHERE queue = ?1", [queue])
     }
 
     /// Moves what is visible in a dead-letter queue to `destination`, or each message to the queue it
@@ -336,14 +292,10 @@ impl Store {
     /// directly has nowhere to go back to and stays.
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
     pub(super) fn redrive(
-        &mut self,
-        dead_letter: &str,
-        destination: Option<&str>,
+        &mut self, dead_letter: &str, destination: Option<&str>,
     ) -> rusqlite::Result<usize> {
         let now = now_ms();
-        let transaction = self
-            .0
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let sequences: Vec<i64> = transaction
             .prepare_cached(
                 "SELECT sequence FROM messages
@@ -360,12 +312,7 @@ impl Store {
                          receipt = NULL, source = NULL
                      WHERE sequence = ?1",
                 )?
-                .execute(params![
-                    sequence,
-                    destination,
-                    uuid::Uuid::new_v4().to_string(),
-                    now
-                ])?;
+                .execute(params![sequence, destination, uuid::Uuid::new_v4().to_string(), now])?;
         }
         transaction.commit()?;
         Ok(sequences.len())
@@ -375,46 +322,30 @@ impl Store {
 fn expire(connection: &Connection, queue: &Queue, now: i64) -> rusqlite::Result<usize> {
     connection
         .prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_at < ?2")?
-        .execute(params![
-            queue.arn,
-            now.saturating_sub(millis(queue.retention))
-        ])
+        .execute(params![queue.arn, now.saturating_sub(millis(queue.retention))])
 }
 
 /// A message keeps its id and the time it was sent when it goes to the dead-letter queue.
-fn give_up(
-    connection: &Connection,
-    queue: &Queue,
-    redrive: &Redrive,
-    now: i64,
-) -> rusqlite::Result<usize> {
+fn give_up(connection: &Connection, queue: &Queue, redrive: &Redrive, now: i64) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(
             "UPDATE messages SET queue = ?3, source = ?1, in_flight = 0, received_here = 0,
                  receipt = NULL
              WHERE queue = ?1 AND visible_at <= ?2 AND received_here >= ?4",
         )?
-        .execute(params![
-            queue.arn,
-            now,
-            redrive.dead_letter,
-            redrive.maximum_receives
-        ])
+        .execute(params![queue.arn, now, redrive.dead_letter, redrive.maximum_receives])
 }
 
 fn received(row: &Row<'_>) -> rusqlite::Result<Received> {
     let attributes: String = row.get(4)?;
     Ok(Received {
-        receipt: Receipt {
-            sequence: row.get(0)?,
-            number: row.get(1)?,
-        },
+        receipt: Receipt { sequence: row.get(0)?, number: row.get(1)? },
         id: row.get(2)?,
         body: row.get(3)?,
         attributes: serde_json::from_str(&attributes).unwrap_or_default(),
         sender: row.get(5)?,
         sent_at: row.get(6)?,
-        received: row.get(7)?,
+        receives: row.get(7)?,
         first_received_at: row.get(8)?,
         source: row.get(9)?,
     })
