@@ -110,6 +110,10 @@ impl S3Access for S3 {
             .remove::<Origin>()
             .ok_or_else(anonymous)?;
         let caller = Caller::new(identity, origin);
+        // What does not exist cannot be denied, and a wrong name should not look like a missing right.
+        if let Some(bucket) = context.s3_path().get_bucket_name() {
+            self.0.bucket(bucket)?;
+        }
         let action = match context.s3_op().name() {
             "GetObject" | "HeadObject" => "s3:GetObject",
             "PutObject"

@@ -11,10 +11,10 @@ use super::write::condition_failed;
 
 /// What a reader already knows.
 pub(super) struct ReadConditions {
-    pub if_match: Option<ETagCondition>,
-    pub if_none_match: Option<ETagCondition>,
-    pub if_modified_since: Option<Timestamp>,
-    pub if_unmodified_since: Option<Timestamp>,
+    pub matches: Option<ETagCondition>,
+    pub none_match: Option<ETagCondition>,
+    pub modified_since: Option<Timestamp>,
+    pub unmodified_since: Option<Timestamp>,
 }
 
 impl ReadConditions {
@@ -46,12 +46,12 @@ impl ReadConditions {
                 .is_none_or(|etag| etag.value() == object.etag)
         };
         let modified = seconds(object.modified);
-        match (&self.if_match, &self.if_unmodified_since) {
+        match (&self.matches, &self.unmodified_since) {
             (Some(condition), _) if !matches(condition) => return Verdict::Failed,
             (None, Some(time)) if modified > *time => return Verdict::Failed,
             _ => {}
         }
-        match (&self.if_none_match, &self.if_modified_since) {
+        match (&self.none_match, &self.modified_since) {
             (Some(condition), _) if matches(condition) => Verdict::NotModified,
             (None, Some(time)) if modified <= *time => Verdict::NotModified,
             _ => Verdict::Go,

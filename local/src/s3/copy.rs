@@ -24,7 +24,6 @@ pub(super) async fn copy(
 ) -> S3Result<CopyObjectOutput> {
     let caller = Caller::of(&request.extensions)?;
     let mut input = request.input;
-    state.bucket(&input.bucket)?;
     let CopySource::Bucket {
         bucket: source_bucket,
         key: source_key,
@@ -38,10 +37,10 @@ pub(super) async fn copy(
     };
     let (source, file) = state.open(source_bucket, source_key, &caller).await?;
     let conditions = ReadConditions {
-        if_match: input.copy_source_if_match.take(),
-        if_none_match: input.copy_source_if_none_match.take(),
-        if_modified_since: input.copy_source_if_modified_since.take(),
-        if_unmodified_since: input.copy_source_if_unmodified_since.take(),
+        matches: input.copy_source_if_match.take(),
+        none_match: input.copy_source_if_none_match.take(),
+        modified_since: input.copy_source_if_modified_since.take(),
+        unmodified_since: input.copy_source_if_unmodified_since.take(),
     };
     conditions.check_source(&source)?;
     let replace = input

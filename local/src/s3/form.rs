@@ -27,7 +27,7 @@ use super::State;
 use super::access::{Caller, Origin, anonymous, object_arn, unknown_key};
 use super::attributes::Attributes;
 use super::checksum::{Algorithm, only_one};
-use super::multipart::location;
+use super::complete::location;
 use super::objects::hex;
 use super::receive::{Announced, AnnouncedChecksum, receive};
 use super::write::{Write, WriteConditions, commit};

@@ -1,6 +1,6 @@
-//! Which objects exist: one SQLite database beside the buckets' directories.
+//! Which objects exist: one database beside the buckets' directories.
 //!
-//! SQLite because a write is several changes that belong together (the object, the end of its
+//! A database because a write is several changes that belong together (the object, the end of its
 //! multipart upload, the notifications it owes) and must survive a crash together or not at all.
 
 use std::io;

@@ -25,6 +25,7 @@ mod access;
 mod attributes;
 mod blobs;
 mod checksum;
+mod complete;
 mod conditions;
 mod copy;
 mod cors;
@@ -96,6 +97,9 @@ pub async fn open(
     let names: Vec<String> = buckets.iter().map(|bucket| bucket.name.clone()).collect();
     for name in &names {
         std::fs::create_dir_all(root.join(name))?;
+    }
+    if durability == Durability::Synced {
+        std::fs::File::open(root)?.sync_all()?;
     }
     let (index, new) = index::Index::open(root, durability, &names)?;
     let mut created = HashMap::new();

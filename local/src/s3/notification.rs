@@ -76,7 +76,7 @@ impl Outbox {
                 Ok(()) => {
                     index
                         .run(move |connection| index::delivered(connection, id))
-                        .await?
+                        .await?;
                 }
                 Err(error) => {
                     tracing::warn!(queue, error, "cannot deliver an S3 notification");

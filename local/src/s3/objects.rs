@@ -25,7 +25,7 @@ use super::receive::{Announced, receive};
 use super::write::{Write, WriteConditions, commit, condition_failed};
 
 /// Large enough that reading a megabyte takes few trips to the disk.
-const READ_BUFFER: usize = 256 * 1024;
+pub(super) const READ_BUFFER: usize = 256 * 1024;
 
 /// What S3 deletes in one request.
 const DELETED_AT_ONCE: usize = 1000;
@@ -101,7 +101,6 @@ pub(super) async fn put(
 ) -> S3Result<PutObjectOutput> {
     let caller = Caller::of(&request.extensions)?;
     let mut input = request.input;
-    state.bucket(&input.bucket)?;
     if input.tagging.is_some() {
         return Err(s3_error!(NotImplemented, "Object tags are not implemented"));
     }
@@ -154,10 +153,10 @@ pub(super) async fn get(
     no_parts(input.part_number)?;
     let (object, mut file) = state.open(&input.bucket, &input.key, &caller).await?;
     let conditions = ReadConditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
+        matches: input.if_match,
+        none_match: input.if_none_match,
+        modified_since: input.if_modified_since,
+        unmodified_since: input.if_unmodified_since,
     };
     conditions.check(&object)?;
     let (start, length, content_range) = slice(input.range, object.size)?;
@@ -203,10 +202,10 @@ pub(super) async fn head(
     no_parts(input.part_number)?;
     let object = state.find(&input.bucket, &input.key, &caller).await?;
     let conditions = ReadConditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
+        matches: input.if_match,
+        none_match: input.if_none_match,
+        modified_since: input.if_modified_since,
+        unmodified_since: input.if_unmodified_since,
     };
     conditions.check(&object)?;
     let (_, length, content_range) = slice(input.range, object.size)?;
@@ -298,7 +297,6 @@ pub(super) async fn delete(
     state: &State,
     input: DeleteObjectInput,
 ) -> S3Result<DeleteObjectOutput> {
-    state.bucket(&input.bucket)?;
     state
         .delete(&input.bucket, &input.key, input.if_match)
         .await?;
@@ -311,7 +309,6 @@ pub(super) async fn delete_many(
 ) -> S3Result<DeleteObjectsOutput> {
     let caller = Caller::of(&request.extensions)?;
     let input = request.input;
-    state.bucket(&input.bucket)?;
     if input.delete.objects.is_empty() || input.delete.objects.len() > DELETED_AT_ONCE {
         return Err(s3_error!(
             MalformedXML,

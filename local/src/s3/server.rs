@@ -117,10 +117,8 @@ async fn respond(
         source_ip: peer.ip().to_string(),
     };
     let path = parts.uri.path().to_owned();
-    let (bucket, key) = path
-        .trim_start_matches('/')
-        .split_once('/')
-        .unwrap_or((path.trim_start_matches('/'), ""));
+    let path = path.strip_prefix('/').unwrap_or_default();
+    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
     let bucket = percent_decode_str(bucket).decode_utf8_lossy().into_owned();
     let rules = s3.0.buckets.get(&bucket);
     let cross_origin = rules
@@ -149,7 +147,7 @@ async fn respond(
         })
     };
     let mut response = answer.unwrap_or_else(error_response);
-    if response.status().is_client_error() && !waits {
+    if !response.status().is_success() && !waits {
         tokio::spawn(drain(rest));
     }
     finish(response.headers_mut(), cross_origin, &request_id);

@@ -116,19 +116,19 @@ pub(super) fn list(
         .collect()
 }
 
-/// Adds a part, replacing one of the same number: `None` if there is no such upload any more, else the
-/// file that it replaced.
+/// Adds a part, replacing one of the same number: the files that are no longer needed, or `None` if
+/// there is no such upload any more.
 pub(super) fn put_part(
     transaction: &Transaction<'_>,
     bucket: &str,
     key: &str,
     id: &str,
     part: &Part,
-) -> rusqlite::Result<Option<Option<String>>> {
+) -> rusqlite::Result<Option<Vec<String>>> {
     if find(transaction, bucket, key, id)?.is_none() {
         return Ok(None);
     }
-    let replaced = transaction
+    let replaced: Option<String> = transaction
         .query_row(
             "SELECT file FROM parts WHERE upload = ?1 AND number = ?2",
             params![id, part.number],
@@ -147,7 +147,7 @@ pub(super) fn put_part(
             part.checksum.as_ref().map(to_json).transpose()?,
         ],
     )?;
-    Ok(Some(replaced))
+    Ok(Some(replaced.into_iter().collect()))
 }
 
 /// The parts of an upload after a number.
