@@ -109,11 +109,7 @@ impl Console {
 
     /// Writes around progress bars instead of through them; `None` when the bars are gone.
     pub fn share_with(&self, progress: Option<MultiProgress>) {
-        *self
-            .0
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = progress;
+        *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     /// A line that a function wrote to its standard output or error.
@@ -199,14 +195,10 @@ impl Console {
     /// Both shapes that functions log in: that of `tracing-subscriber`, with `fields`, and that of
     /// Lambda, which is flat.
     fn record(&self, function: &str, line: &str, mut record: Map<String, Value>) {
-        let level = record
-            .get("level")
-            .and_then(Value::as_str)
-            .and_then(|level| level.parse().ok());
-        let (Some(level), true) = (
-            level,
-            record.contains_key("message") || record.get("fields").is_some_and(Value::is_object),
-        ) else {
+        let level = record.get("level").and_then(Value::as_str).and_then(|level| level.parse().ok());
+        let (Some(level), true) =
+            (level, record.contains_key("message") || record.get("fields").is_some_and(Value::is_object))
+        else {
             return self.plain(function, line);
         };
         if level > self.0.threshold {
@@ -290,20 +282,11 @@ impl Console {
 
     fn paint(&self, text: &mut String, style: Style, part: &str) {
         // Writing to a string cannot fail.
-        let _ = if self.0.colour {
-            write!(text, "{style}{part}{style:#}")
-        } else {
-            text.write_str(part)
-        };
+        let _ = if self.0.colour { write!(text, "{style}{part}{style:#}") } else { text.write_str(part) };
     }
 
     fn write(&self, text: &str) {
-        let progress = self
-            .0
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let progress = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A closed standard error is no reason to stop serving, and there is nobody left to tell.
         let print = || {
             let mut out = self.0.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -318,9 +301,7 @@ impl Console {
 
 impl fmt::Debug for Console {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Console")
-            .field("format", &self.0.format)
-            .finish_non_exhaustive()
+        f.debug_struct("Console").field("format", &self.0.format).finish_non_exhaustive()
     }
 }
 
@@ -328,12 +309,7 @@ impl<S: Subscriber> Layer<S> for Console {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        self.entry(
-            STACK,
-            *event.metadata().level(),
-            &fields.message,
-            &fields.others,
-        );
+        self.entry(STACK, *event.metadata().level(), &fields.message, &fields.others);
     }
 }
 
@@ -368,8 +344,7 @@ impl Visit for Fields {
         if field.name() == "message" {
             self.message = format!("{value:?}");
         } else {
-            self.others
-                .insert(field.name().to_owned(), format!("{value:?}").into());
+            self.others.insert(field.name().to_owned(), format!("{value:?}").into());
         }
     }
 }
@@ -400,8 +375,6 @@ fn colour_of(source: &str) -> Style {
         AnsiColor::BrightMagenta,
         AnsiColor::BrightBlue,
     ];
-    let hash = source.bytes().fold(0_usize, |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(byte.into())
-    });
+    let hash = source.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
     COLOURS[hash % COLOURS.len()].on_default()
 }

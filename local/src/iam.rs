@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn conditions_restrict_an_allow_and_a_deny() {
         let keys = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["P#*", "K#*"] } });
-        let allow = json!([{ "Effect": "Allow", "Action": "dynamodb:*", "Resource": TABLE, "Condition": keys }]);
+        let allow =
+            json!([{ "Effect": "Allow", "Action": "dynamodb:*", "Resource": TABLE, "Condition": keys }]);
         assert!(asks(&allow, "dynamodb:GetItem", TABLE, &leading_keys(&["P#1", "K#2"])));
         assert!(!asks(&allow, "dynamodb:GetItem", TABLE, &leading_keys(&["P#1", "S#2"])));
 

@@ -13,11 +13,7 @@ pub type Outcome = Result<std::process::ExitCode, Box<dyn Error + Send + Sync>>;
 /// Says on standard error why a command failed, with all that led to it.
 pub fn complain(error: &dyn Error) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = if colour {
-        anstyle::AnsiColor::Red.on_default().bold()
-    } else {
-        anstyle::Style::new()
-    };
+    let style = if colour { anstyle::AnsiColor::Red.on_default().bold() } else { anstyle::Style::new() };
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -88,7 +88,8 @@ impl Api {
         let found = |given: &Option<String>, of: fn(&Ready) -> &String| {
             given.clone().or_else(|| running.as_ref().map(|ready| of(ready).clone()))
         };
-        let (Some(url), Some(key)) = (found(&options.api, |r| &r.api), found(&options.key, |r| &r.key)) else {
+        let (Some(url), Some(key)) = (found(&options.api, |r| &r.api), found(&options.key, |r| &r.key))
+        else {
             return Err("no stack runs here: start one with `cargo run`, or name a deployment with \
                         --api and --key"
                 .into());
@@ -139,7 +140,8 @@ impl Api {
         let waited = tokio::time::timeout(PATIENCE, async {
             let mut pause = POLL.0;
             loop {
-                let request = self.client.get(format!("{}/v1/images/{image}", self.url)).bearer_auth(&self.key);
+                let request =
+                    self.client.get(format!("{}/v1/images/{image}", self.url)).bearer_auth(&self.key);
                 let image: serde_json::Value = checked(request.send().await?).await?.json().await?;
                 if !matches!(image["state"].as_str(), Some("pending" | "processing")) {
                     return Ok::<_, Failure>(image);
@@ -194,7 +196,13 @@ fn show(file: &Path, image: &serde_json::Value, api: &str, as_json: bool) {
         print_line(&format!("{}  failed: {}", file.display(), text(&failure["detail"])));
         return;
     }
-    print_line(&format!("{}  {}  {}x{}", file.display(), text(&image["id"]), image["width"], image["height"]));
+    print_line(&format!(
+        "{}  {}  {}x{}",
+        file.display(),
+        text(&image["id"]),
+        image["width"],
+        image["height"]
+    ));
     for variant in image["variants"].as_array().into_iter().flatten() {
         print_line(&format!(
             "  {:>5}x{:<5} {:>7}  {:>8}  {api}{}",

@@ -25,19 +25,12 @@ impl Write for Written {
 
 fn console(format: Format, quiet: bool) -> (Console, Written) {
     let written = Written::default();
-    (
-        Console::to(Box::new(written.clone()), format, quiet, false),
-        written,
-    )
+    (Console::to(Box::new(written.clone()), format, quiet, false), written)
 }
 
 /// The lines without their times.
 fn lines(written: &Written) -> Vec<String> {
-    written
-        .text()
-        .lines()
-        .map(|line| line.split_once(' ').unwrap().1.to_owned())
-        .collect()
+    written.text().lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
 }
 
 #[test]
@@ -72,10 +65,7 @@ fn prints_anything_else_as_it_came() {
     console.function_line("GetImage", "\n");
     assert_eq!(
         lines(&written),
-        [
-            "GetImage       thread 'main' panicked at src/main.rs:1:1:",
-            r#"GetImage       {"answer":42}"#
-        ]
+        ["GetImage       thread 'main' panicked at src/main.rs:1:1:", r#"GetImage       {"answer":42}"#]
     );
 }
 
@@ -96,10 +86,7 @@ fn marks_cold_starts() {
     console.invocation(&invocation);
     assert_eq!(
         lines(&written),
-        [
-            "GetImage INFO  200 3.1 ms GET /v1/images/img_1 (cold start 12.0 ms)",
-            "GetImage INFO  200 3.1 ms"
-        ]
+        ["GetImage INFO  200 3.1 ms GET /v1/images/img_1 (cold start 12.0 ms)", "GetImage INFO  200 3.1 ms"]
     );
 }
 
@@ -115,16 +102,9 @@ fn a_quiet_console_keeps_warnings() {
 #[test]
 fn scripts_get_every_field() {
     let (console, written) = console(Format::Json, false);
-    console.function_line(
-        "GetImage",
-        r#"{"level":"INFO","fields":{"message":"a"},"target":"t"}"#,
-    );
+    console.function_line("GetImage", r#"{"level":"INFO","fields":{"message":"a"},"target":"t"}"#);
     console.function_line("GetImage", "not JSON");
-    let lines: Vec<Value> = written
-        .text()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = written.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         lines[0],
         serde_json::json!({"function":"GetImage","level":"INFO","fields":{"message":"a"},"target":"t"})
@@ -140,10 +120,7 @@ fn takes_the_events_of_the_stack() {
     tracing::subscriber::with_default(subscriber, || {
         tracing::warn!(queue = "uploads", depth = 3, "queue is filling up");
     });
-    assert_eq!(
-        lines(&written),
-        ["tintype WARN  queue is filling up depth=3 queue=uploads"]
-    );
+    assert_eq!(lines(&written), ["tintype WARN  queue is filling up depth=3 queue=uploads"]);
 }
 
 #[test]
@@ -168,12 +145,6 @@ fn writes_around_progress_bars() {
 #[test]
 fn clients_do_not_control_the_terminal() {
     let (console, written) = console(Format::Text, false);
-    console.function_line(
-        "GetImage",
-        r#"{"level":"INFO","message":"title \u001b[2J","title":"\u001b[2J"}"#,
-    );
-    assert_eq!(
-        lines(&written),
-        [r#"GetImage INFO  title \u{1b}[2J title="\u001b[2J""#]
-    );
+    console.function_line("GetImage", r#"{"level":"INFO","message":"title \u001b[2J","title":"\u001b[2J"}"#);
+    assert_eq!(lines(&written), [r#"GetImage INFO  title \u{1b}[2J title="\u001b[2J""#]);
 }

@@ -74,35 +74,22 @@ impl Authorizers {
             lifetime: authorizer.cache,
             verdicts: Mutex::default(),
         };
-        Self(
-            authorizers
-                .into_iter()
-                .map(|(name, authorizer)| (name, cached(authorizer)))
-                .collect(),
-        )
+        Self(authorizers.into_iter().map(|(name, authorizer)| (name, cached(authorizer))).collect())
     }
 
     /// Asks an authorizer, or its cache.
     pub(super) async fn authorize(
-        &self,
-        name: &str,
-        functions: &Functions,
-        request: &Request<'_>,
+        &self, name: &str, functions: &Functions, request: &Request<'_>,
     ) -> Result<Context, Refusal> {
         let Some(authorizer) = self.0.get(name) else {
             tracing::error!(authorizer = name, "the template has no such authorizer");
             return Err(Refusal::Broken);
         };
-        let identity = authorizer
-            .identity_of(&request.parts.headers)
-            .ok_or(Refusal::Unauthorized)?;
+        let identity = authorizer.identity_of(&request.parts.headers).ok_or(Refusal::Unauthorized)?;
         let verdict = if let Some(verdict) = authorizer.remembered(&identity) {
             verdict
         } else {
-            let verdict = authorizer
-                .ask(functions, request, &identity)
-                .await
-                .ok_or(Refusal::Broken)?;
+            let verdict = authorizer.ask(functions, request, &identity).await.ok_or(Refusal::Broken)?;
             authorizer.remember(identity, &verdict);
             verdict
         };
@@ -114,21 +101,13 @@ impl Cached {
     /// The values of all identity sources, which are also the key of the cache.
     fn identity_of(&self, headers: &HeaderMap) -> Option<Vec<String>> {
         let values = self.identity.iter().map(|name| joined(headers, name));
-        values
-            .map(|value| (!value.is_empty()).then(|| value.into_owned()))
-            .collect()
+        values.map(|value| (!value.is_empty()).then(|| value.into_owned())).collect()
     }
 
     async fn ask(
-        &self,
-        functions: &Functions,
-        request: &Request<'_>,
-        identity: &[String],
+        &self, functions: &Functions, request: &Request<'_>, identity: &[String],
     ) -> Option<Verdict> {
-        let region = functions
-            .arn(&self.function)
-            .and_then(|arn| arn.split(':').nth(3))
-            .unwrap_or_default();
+        let region = functions.arn(&self.function).and_then(|arn| arn.split(':').nth(3)).unwrap_or_default();
         let payload = request.for_authorizer(identity, region).ok()?;
         let asked = functions.invoke_traced(&self.function, payload.into(), request.trace);
         let invoked = tokio::time::timeout(TIMEOUT, asked)

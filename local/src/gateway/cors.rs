@@ -29,30 +29,22 @@ impl CrossOrigin {
             let value = (!values.is_empty()).then(|| values.join(","))?;
             Some((name, HeaderValue::try_from(value).ok()?))
         };
-        let credentials = cors.credentials.then(|| {
-            (
-                ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            )
-        });
+        let credentials =
+            cors.credentials.then(|| (ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
         Self {
             preflight: [
                 list(ACCESS_CONTROL_ALLOW_METHODS, &cors.methods),
                 list(ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
-                cors.max_age
-                    .map(|seconds| (ACCESS_CONTROL_MAX_AGE, seconds.into())),
+                cors.max_age.map(|seconds| (ACCESS_CONTROL_MAX_AGE, seconds.into())),
                 credentials.clone(),
             ]
             .into_iter()
             .flatten()
             .collect(),
-            actual: [
-                list(ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose),
-                credentials,
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            actual: [list(ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose), credentials]
+                .into_iter()
+                .flatten()
+                .collect(),
             origins: cors.origins,
             methods: cors.methods,
         }
@@ -67,10 +59,8 @@ impl CrossOrigin {
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        let allowed = self
-            .methods
-            .iter()
-            .any(|method| method == "*" || method.as_bytes() == wanted.as_bytes());
+        let allowed =
+            self.methods.iter().any(|method| method == "*" || method.as_bytes() == wanted.as_bytes());
         if let (true, Some(origin)) = (allowed, self.allow(origin)) {
             let headers = response.headers_mut();
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -116,10 +116,7 @@ const API_ID: &str = "local";
 
 impl Request<'_> {
     /// The event for the route's function. `authorizer` is the context that the authorizer gave.
-    pub(super) fn for_integration(
-        &self,
-        authorizer: Option<&Value>,
-    ) -> serde_json::Result<Vec<u8>> {
+    pub(super) fn for_integration(&self, authorizer: Option<&Value>) -> serde_json::Result<Vec<u8>> {
         let (body, encoded) = match encode(self.body, &self.parts.headers) {
             Some((body, encoded)) => (Some(body), encoded),
             None => (None, false),
@@ -129,19 +126,14 @@ impl Request<'_> {
         event.body = body;
         event.is_base64_encoded = Some(encoded);
         // Room for the body and for what a request usually brings.
-        let mut payload =
-            Vec::with_capacity(event.body.as_ref().map_or(0, |body| body.len()) + 2048);
+        let mut payload = Vec::with_capacity(event.body.as_ref().map_or(0, |body| body.len()) + 2048);
         serde_json::to_writer(&mut payload, &event)?;
         Ok(payload)
     }
 
     /// The event for an authorizer, which has no body.
     /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>
-    pub(super) fn for_authorizer(
-        &self,
-        identity: &[String],
-        region: &str,
-    ) -> serde_json::Result<Vec<u8>> {
+    pub(super) fn for_authorizer(&self, identity: &[String], region: &str) -> serde_json::Result<Vec<u8>> {
         let mut event = self.event();
         event.kind = Some("REQUEST");
         event.route_arn = Some(format!(
@@ -154,10 +146,7 @@ impl Request<'_> {
 
     fn event(&self) -> Event<'_> {
         let headers = &self.parts.headers;
-        let host = headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or("localhost");
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         let raw_query_string = self.parts.uri.query().unwrap_or_default();
         let route_key = self.route.target.key.as_str();
         Event {
@@ -169,10 +158,7 @@ impl Request<'_> {
             raw_path: self.path,
             raw_query_string,
             cookies: cookies(headers),
-            headers: Headers {
-                request: self,
-                host,
-            },
+            headers: Headers { request: self, host },
             query_string_parameters: query(raw_query_string),
             request_context: RequestContext {
                 account_id: self.account,
@@ -190,10 +176,7 @@ impl Request<'_> {
                 request_id: self.id,
                 route_key,
                 stage: "$default",
-                time: self
-                    .received
-                    .strftime("%d/%b/%Y:%H:%M:%S +0000")
-                    .to_string(),
+                time: self.received.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
                 time_epoch: self.received.as_millisecond(),
             },
             path_parameters: Pairs(&self.route.variables),
@@ -205,10 +188,7 @@ impl Request<'_> {
 
 /// The values of a header, joined by commas.
 pub(super) fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Cow<'a, str> {
-    let mut values = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut all = values.next().unwrap_or_default();
     for value in values {
         let all = all.to_mut();
@@ -294,9 +274,7 @@ fn cookies(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
 }
 
 fn split_cookies(all: &str) -> impl Iterator<Item = &str> {
-    all.split(';')
-        .map(str::trim)
-        .filter(|cookie| !cookie.is_empty())
+    all.split(';').map(str::trim).filter(|cookie| !cookie.is_empty())
 }
 
 fn query(raw: &str) -> IndexMap<Cow<'_, str>, Cow<'_, str>> {
@@ -326,21 +304,10 @@ fn encode<'a>(body: &'a Bytes, headers: &HeaderMap) -> Option<(Cow<'a, str>, boo
     if body.is_empty() {
         return None;
     }
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_text = essence.starts_with("text/")
-        || matches!(
-            essence.as_str(),
-            "application/json" | "application/xml" | "application/javascript"
-        );
+        || matches!(essence.as_str(), "application/json" | "application/xml" | "application/javascript");
     if is_text && let Ok(text) = std::str::from_utf8(body) {
         return Some((Cow::Borrowed(text), false));
     }

@@ -55,11 +55,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("apigw-requestid");
 /// `routes` are the routes and the functions (logical ids) that they lead to. `extra` is served
 /// beside the API, under paths of its own.
 pub async fn serve(
-    listener: TcpListener,
-    api: HttpApi,
-    routes: Vec<(Route, String)>,
-    functions: Functions,
-    extra: Router,
+    listener: TcpListener, api: HttpApi, routes: Vec<(Route, String)>, functions: Functions, extra: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let gateway = Arc::new(Gateway {
@@ -74,27 +70,20 @@ pub async fn serve(
 }
 
 async fn serve_gateway(
-    listener: TcpListener,
-    gateway: Arc<Gateway>,
-    extra: Router,
+    listener: TcpListener, gateway: Arc<Gateway>, extra: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = extra.fallback(
-        move |ConnectInfo(client): ConnectInfo<SocketAddr>, request: Request<Body>| {
-            let gateway = Arc::clone(&gateway);
-            async move { gateway.answer(client, request).await }
-        },
-    );
+    let app = extra.fallback(move |ConnectInfo(client): ConnectInfo<SocketAddr>, request: Request<Body>| {
+        let gateway = Arc::clone(&gateway);
+        async move { gateway.answer(client, request).await }
+    });
     let listener = listener.tap_io(|connection| {
         // Answers are written whole; without this each would wait for an acknowledgement.
         let _ = connection.set_nodelay(true);
     });
-    axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(shutdown)
-    .await
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(shutdown)
+        .await
 }
 
 struct Gateway {
@@ -133,20 +122,10 @@ impl Gateway {
     fn preflight(&self, parts: &Parts, path: &str) -> Option<Response> {
         let cors = self.cors.as_ref()?;
         let response = cors.preflight(parts)?;
-        self.routes
-            .find(&parts.method, path)
-            .is_none()
-            .then_some(response)
+        self.routes.find(&parts.method, path).is_none().then_some(response)
     }
 
-    async fn respond(
-        &self,
-        client: SocketAddr,
-        parts: &Parts,
-        path: &str,
-        body: Body,
-        id: &str,
-    ) -> Response {
+    async fn respond(&self, client: SocketAddr, parts: &Parts, path: &str, body: Body, id: &str) -> Response {
         // Read whatever the answer will be: a client that still writes may miss it otherwise.
         let body = match read(body, BODY_LIMIT).await {
             Ok(body) => body,
@@ -159,11 +138,7 @@ impl Gateway {
             return response::error(StatusCode::NOT_FOUND, "Not Found");
         };
         let function = route.target.function.as_str();
-        let trace = match parts
-            .headers
-            .get(event::TRACE_ID)
-            .and_then(|trace| trace.to_str().ok())
-        {
+        let trace = match parts.headers.get(event::TRACE_ID).and_then(|trace| trace.to_str().ok()) {
             Some(trace) => Cow::Borrowed(trace),
             None => Cow::Owned(new_trace()),
         };
@@ -177,19 +152,11 @@ impl Gateway {
             client: client.ip().to_canonical(),
             port: self.port,
             trace: &trace,
-            account: self
-                .functions
-                .arn(function)
-                .and_then(|arn| arn.split(':').nth(4))
-                .unwrap_or_default(),
+            account: self.functions.arn(function).and_then(|arn| arn.split(':').nth(4)).unwrap_or_default(),
         };
         let context = match &route.target.authorizer {
             None => None,
-            Some(name) => match self
-                .authorizers
-                .authorize(name, &self.functions, &request)
-                .await
-            {
+            Some(name) => match self.authorizers.authorize(name, &self.functions, &request).await {
                 Ok(context) => Some(context),
                 Err(Refusal::Unauthorized) => {
                     return response::error(StatusCode::UNAUTHORIZED, "Unauthorized");
@@ -211,40 +178,26 @@ impl Gateway {
     }
 
     async fn integrate(
-        &self,
-        function: &str,
-        payload: Vec<u8>,
-        parts: &Parts,
-        path: &str,
-        trace: &str,
+        &self, function: &str, payload: Vec<u8>, parts: &Parts, path: &str, trace: &str,
     ) -> Response {
-        let invocation = self
-            .functions
-            .invoke_traced(function, payload.into(), trace);
+        let invocation = self.functions.invoke_traced(function, payload.into(), trace);
         let Ok(mut invoked) = tokio::time::timeout(self.timeout, invocation).await else {
-            tracing::error!(
-                function,
-                path,
-                "no answer within the gateway's 30 s; the function works on"
-            );
+            tracing::error!(function, path, "no answer within the gateway's 30 s; the function works on");
             return unavailable();
         };
         let response = match &mut invoked.result {
             // A reference-counted copy: the report wants to know how the invocation went.
-            Ok(payload) => {
-                response::from_answer(payload.clone(), &parts.method).unwrap_or_else(|| {
-                    tracing::error!(function, "the function's answer is not a response");
-                    internal()
-                })
-            }
+            Ok(payload) => response::from_answer(payload.clone(), &parts.method).unwrap_or_else(|| {
+                tracing::error!(function, "the function's answer is not a response");
+                internal()
+            }),
             // Lambda itself refuses payloads over 6 MB, with this status, which reaches the client.
             Err(InvokeError::RequestTooLarge { .. }) => too_large(),
             Err(InvokeError::Throttled) => unavailable(),
             Err(_) => internal(),
         };
         let detail = format!("{} {path}", parts.method);
-        self.functions
-            .report(function, &invoked, Some(response.status()), &detail);
+        self.functions.report(function, &invoked, Some(response.status()), &detail);
         response
     }
 }

@@ -49,9 +49,7 @@ enum Scalar {
 pub(super) fn error(status: StatusCode, message: &'static str) -> Response {
     let mut response = Response::new(Body::from(format!(r#"{{"message":"{message}"}}"#)));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -73,9 +71,7 @@ fn bare(payload: Bytes) -> Option<Response> {
         _ => Body::from(payload),
     };
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Some(response)
 }
 
@@ -87,9 +83,7 @@ fn structured(answer: Answer<'_>, method: &Method) -> Option<Response> {
         Cow::Borrowed(body) => Body::from(body.to_owned()),
         Cow::Owned(body) => Body::from(body),
     };
-    let status = StatusCode::from_u16(answer.status_code)
-        .ok()
-        .filter(|status| !status.is_informational())?;
+    let status = StatusCode::from_u16(answer.status_code).ok().filter(|status| !status.is_informational())?;
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -102,8 +96,7 @@ fn structured(answer: Answer<'_>, method: &Method) -> Option<Response> {
     for (name, value) in single.chain(multiple) {
         let name = HeaderName::try_from(name).ok()?;
         // The length is that of the body, unless there is none to count.
-        let length =
-            name == CONTENT_LENGTH && method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
+        let length = name == CONTENT_LENGTH && method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
         if !is_hop_by_hop(&name) && !length {
             headers.append(name, value.into_header()?);
         }
@@ -112,10 +105,7 @@ fn structured(answer: Answer<'_>, method: &Method) -> Option<Response> {
         headers.append(SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
     }
     if !headers.contains_key(CONTENT_TYPE) {
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain;charset=UTF-8"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=UTF-8"));
     }
     Some(response)
 }

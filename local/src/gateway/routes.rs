@@ -44,10 +44,8 @@ pub(super) struct Match<'a> {
 
 impl Routes {
     pub(super) fn new(routes: Vec<(Route, String)>) -> Self {
-        let mut targets: Vec<_> = routes
-            .into_iter()
-            .map(|(route, function)| Target::new(route, function))
-            .collect();
+        let mut targets: Vec<_> =
+            routes.into_iter().map(|(route, function)| Target::new(route, function)).collect();
         targets.sort_by(Target::by_specificity);
         Self(targets)
     }
@@ -57,12 +55,7 @@ impl Routes {
         self.0
             .iter()
             .filter(|target| target.method.as_ref().is_none_or(|wanted| wanted == method))
-            .find_map(|target| {
-                Some(Match {
-                    target,
-                    variables: target.variables(path)?,
-                })
-            })
+            .find_map(|target| Some(Match { target, variables: target.variables(path)? }))
     }
 }
 
@@ -79,13 +72,7 @@ impl Target {
             None => format!("ANY {}", route.path),
         };
         let pattern = (!default).then(|| segments(&route.path).map(Segment::parse).collect());
-        Self {
-            key,
-            function,
-            authorizer: route.authorizer,
-            method,
-            pattern,
-        }
+        Self { key, function, authorizer: route.authorizer, method, pattern }
     }
 
     /// The variables of a path that matches.
@@ -104,9 +91,8 @@ impl Target {
                 variables.push((name.as_str(), rest));
                 return (!rest.is_empty()).then_some(variables);
             }
-            let (part, after) = rest
-                .split_once('/')
-                .map_or((rest, None), |(part, after)| (part, Some(after)));
+            let (part, after) =
+                rest.split_once('/').map_or((rest, None), |(part, after)| (part, Some(after)));
             left = after.is_some();
             rest = after.unwrap_or_default();
             match segment {
@@ -139,10 +125,7 @@ impl Target {
 
 impl Segment {
     fn parse(text: &str) -> Self {
-        match text
-            .strip_prefix('{')
-            .and_then(|text| text.strip_suffix('}'))
-        {
+        match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
             Some(name) => match name.strip_suffix('+') {
                 Some(name) => Self::Greedy(name.to_owned()),
                 None => Self::Variable(name.to_owned()),
@@ -165,11 +148,7 @@ mod tests {
             keys.iter()
                 .map(|key| {
                     let (method, path) = key.split_once(' ').unwrap_or(("ANY", key));
-                    let route = Route {
-                        method: method.into(),
-                        path: path.into(),
-                        authorizer: None,
-                    };
+                    let route = Route { method: method.into(), path: path.into(), authorizer: None };
                     (route, String::new())
                 })
                 .collect(),
@@ -179,11 +158,8 @@ mod tests {
     fn find(routes: &Routes, request: &str) -> Option<String> {
         let (method, path) = request.split_once(' ').unwrap();
         let found = routes.find(&method.parse().unwrap(), path)?;
-        let variables: Vec<_> = found
-            .variables
-            .iter()
-            .map(|(name, value)| format!(" {name}={value}"))
-            .collect();
+        let variables: Vec<_> =
+            found.variables.iter().map(|(name, value)| format!(" {name}={value}")).collect();
         Some(format!("{}{}", found.target.key, variables.concat()))
     }
 
@@ -205,23 +181,13 @@ mod tests {
             ("POST /pets/dog/1", "ANY /{proxy+} proxy=pets/dog/1"),
             ("GET /", "$default"),
         ] {
-            assert_eq!(
-                find(&routes, request).as_deref(),
-                Some(expected),
-                "{request}"
-            );
+            assert_eq!(find(&routes, request).as_deref(), Some(expected), "{request}");
         }
     }
 
     #[test]
     fn prefers_a_method_to_any_and_a_full_match_to_a_greedy_one() {
-        let routes = routes(&[
-            "ANY /a",
-            "GET /a",
-            "GET /a/{rest+}",
-            "GET /{x}/b",
-            "ANY /{x}/c",
-        ]);
+        let routes = routes(&["ANY /a", "GET /a", "GET /a/{rest+}", "GET /{x}/b", "ANY /{x}/c"]);
         assert_eq!(find(&routes, "GET /a").unwrap(), "GET /a");
         assert_eq!(find(&routes, "PUT /a").unwrap(), "ANY /a");
         assert_eq!(find(&routes, "GET /a/b").unwrap(), "GET /{x}/b x=a");
@@ -238,19 +204,12 @@ mod tests {
     #[test]
     fn a_variable_is_one_segment_that_is_not_empty() {
         let routes = routes(&["GET /v1/images/{image}", "GET /files/{path+}", "GET /"]);
-        for missing in [
-            "GET /v1/images/",
-            "GET /v1/images",
-            "GET /v1/images/a/b",
-            "GET /files/",
-            "GET /files",
-        ] {
+        for missing in
+            ["GET /v1/images/", "GET /v1/images", "GET /v1/images/a/b", "GET /files/", "GET /files"]
+        {
             assert_eq!(find(&routes, missing), None, "{missing}");
         }
         assert_eq!(find(&routes, "GET /").unwrap(), "GET /");
-        assert_eq!(
-            find(&routes, "GET /files/a/").unwrap(),
-            "GET /files/{path+} path=a/"
-        );
+        assert_eq!(find(&routes, "GET /files/a/").unwrap(), "GET /files/{path+} path=a/");
     }
 }

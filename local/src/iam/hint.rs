@@ -39,7 +39,9 @@ impl References {
 }
 
 /// Logs a refusal.
-pub(super) fn log(function: &str, request: &AccessRequest<'_>, verdict: &Verdict<'_>, references: &References) {
+pub(super) fn log(
+    function: &str, request: &AccessRequest<'_>, verdict: &Verdict<'_>, references: &References,
+) {
     let advice = advice(request, verdict, references);
     tracing::warn!(function, action = request.action, resource = request.resource, "access denied: {advice}");
 }

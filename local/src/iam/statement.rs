@@ -85,7 +85,8 @@ fn texts(object: &Map<String, Value>, element: &'static str) -> Result<Vec<Strin
     let texts = match object.get(element) {
         Some(Value::String(text)) => vec![text.clone()],
         Some(Value::Array(items)) => {
-            let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+            let texts: Option<Vec<String>> =
+                items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
             texts.ok_or(shape)?
         }
         _ => return Err(shape),
@@ -103,7 +104,10 @@ fn without_variable(text: &str) -> Result<(), StatementError> {
 fn check_conditions(conditions: &Map<String, Value>) -> Result<(), StatementError> {
     for (name, keys) in conditions {
         let operator = Operator::parse(name).ok_or_else(|| StatementError::Operator(name.clone()))?;
-        let shape = StatementError::Shape { element: "Condition", expected: "operators with a map of keys to values" };
+        let shape = StatementError::Shape {
+            element: "Condition",
+            expected: "operators with a map of keys to values",
+        };
         let Some(keys) = keys.as_object() else { return Err(shape) };
         for expected in keys.values() {
             let Some(values) = condition::values(expected) else { return Err(shape) };
@@ -125,7 +129,8 @@ mod tests {
     use super::*;
 
     fn with(element: &str, value: Value) -> Result<Statement, String> {
-        let mut statement = json!({ "Sid": "PresignUpload", "Effect": "Allow", "Action": "s3:PutObject", "Resource": "*" });
+        let mut statement =
+            json!({ "Sid": "PresignUpload", "Effect": "Allow", "Action": "s3:PutObject", "Resource": "*" });
         statement[element] = value;
         Statement::parse(&statement).map_err(|error| error.to_string())
     }

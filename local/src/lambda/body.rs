@@ -41,9 +41,7 @@ where
             continue;
         }
         if rest.is_empty() {
-            let expected = usize::try_from(body.size_hint().lower())
-                .unwrap_or(0)
-                .min(limit);
+            let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit);
             rest.reserve(first.len() + data.len() + expected);
             rest.extend_from_slice(&first);
         }

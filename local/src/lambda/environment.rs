@@ -16,25 +16,15 @@ const PASSED_ON: [&str; 2] = ["RUST_BACKTRACE", "RUST_LOG"];
 pub(super) fn of(launch: &Launch) -> BTreeMap<String, String> {
     let function = &launch.function;
     let region = region(&function.arn);
-    let root = launch
-        .executable
-        .parent()
-        .unwrap_or(Path::new("/"))
-        .to_string_lossy();
+    let root = launch.executable.parent().unwrap_or(Path::new("/")).to_string_lossy();
     let mut variables: BTreeMap<String, String> = [
         ("AWS_DEFAULT_REGION", region),
         ("AWS_EXECUTION_ENV", "AWS_Lambda_rust"),
-        (
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            &function.memory_mb.to_string(),
-        ),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-        (
-            "AWS_LAMBDA_LOG_GROUP_NAME",
-            &format!("/aws/lambda/{}", function.name),
-        ),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name)),
         ("AWS_REGION", region),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("LAMBDA_TASK_ROOT", &root),
@@ -64,8 +54,5 @@ pub(super) fn log_stream() -> String {
 
 /// `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
 fn region(arn: &str) -> &str {
-    arn.split(':')
-        .nth(3)
-        .filter(|region| !region.is_empty())
-        .unwrap_or("us-east-1")
+    arn.split(':').nth(3).filter(|region| !region.is_empty()).unwrap_or("us-east-1")
 }

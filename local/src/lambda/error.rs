@@ -46,10 +46,7 @@ pub enum InvokeError {
         size: usize,
     },
     /// The payload exceeds 6 MB.
-    #[error(
-        "Request must be smaller than {} bytes for the InvokeFunction operation",
-        super::REQUEST_LIMIT
-    )]
+    #[error("Request must be smaller than {} bytes for the InvokeFunction operation", super::REQUEST_LIMIT)]
     RequestTooLarge {
         /// The payload's size.
         size: usize,
@@ -87,26 +84,14 @@ impl InvokeError {
 
     /// The error that a function reported, in whatever state its report is.
     pub(super) fn reported(document: &[u8]) -> Self {
-        let Report {
-            error_type,
-            message,
-        } = Report::parse(document);
-        Self::Function {
-            error_type,
-            message,
-        }
+        let Report { error_type, message } = Report::parse(document);
+        Self::Function { error_type, message }
     }
 
     /// The same for an error before the first invocation.
     pub(super) fn reported_at_start(document: &[u8]) -> Self {
-        let Report {
-            error_type,
-            message,
-        } = Report::parse(document);
-        Self::InitFailed {
-            error_type,
-            message,
-        }
+        let Report { error_type, message } = Report::parse(document);
+        Self::InitFailed { error_type, message }
     }
 }
 

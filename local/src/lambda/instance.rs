@@ -39,11 +39,8 @@ pub(super) struct PeakMemory(AtomicU64);
 impl Instance {
     /// Starts a process. It is ready when the receiver says so. `on_exit` runs when it has ended.
     pub(super) async fn start(
-        launch: &Launch,
-        variables: impl IntoIterator<Item = (&String, &String)>,
-        memory: Arc<PeakMemory>,
-        console: &Console,
-        on_exit: impl FnOnce() + Send + 'static,
+        launch: &Launch, variables: impl IntoIterator<Item = (&String, &String)>, memory: Arc<PeakMemory>,
+        console: &Console, on_exit: impl FnOnce() + Send + 'static,
     ) -> Result<(Arc<Self>, oneshot::Receiver<Result<(), InvokeError>>), InvokeError> {
         let name = &launch.function.name;
         let failed = |error: std::io::Error| InvokeError::InitFailed {
@@ -75,27 +72,13 @@ impl Instance {
 
         let (api, ready) = RuntimeApi::new();
         let logs = [
-            child
-                .stdout
-                .take()
-                .map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
-            child
-                .stderr
-                .take()
-                .map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
+            child.stdout.take().map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
+            child.stderr.take().map(|out| tokio::spawn(print(out, name.clone(), console.clone()))),
         ];
         let server = tokio::spawn(runtime_api::serve(listener, Arc::clone(&api)));
         let (signals, requests) = mpsc::unbounded_channel();
         let exited = CancellationToken::new();
-        let watched = Watched {
-            child,
-            pid,
-            requests,
-            server,
-            logs,
-            memory,
-            api: Arc::clone(&api),
-        };
+        let watched = Watched { child, pid, requests, server, logs, memory, api: Arc::clone(&api) };
         tokio::spawn({
             let exited = exited.clone().drop_guard();
             async move {
@@ -104,15 +87,7 @@ impl Instance {
                 on_exit();
             }
         });
-        Ok((
-            Arc::new(Self {
-                api,
-                pid,
-                signals,
-                exited,
-            }),
-            ready,
-        ))
+        Ok((Arc::new(Self { api, pid, signals, exited }), ready))
     }
 
     pub(super) fn has_exited(&self) -> bool {
@@ -128,10 +103,7 @@ impl Instance {
     /// Asks the process to end, insists after a second, and waits.
     pub(super) async fn stop(&self) {
         let _ = self.signals.send(Signal::TERM);
-        if tokio::time::timeout(GRACE, self.exited.cancelled())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(GRACE, self.exited.cancelled()).await.is_err() {
             self.kill();
             self.exited.cancelled().await;
         }
@@ -148,13 +120,9 @@ impl PeakMemory {
         let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {
             return;
         };
-        let peak = status.lines().find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .strip_suffix(" kB")?
-                .parse::<u64>()
-                .ok()
-        });
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         if let Some(kilobytes) = peak {
             self.0.fetch_max(kilobytes * 1024, Ordering::Relaxed);
         }

@@ -128,10 +128,7 @@ impl Functions {
             .into_iter()
             .map(|launch| {
                 console.make_room_for(&launch.function.name);
-                (
-                    launch.function.name.clone(),
-                    Arc::new(Pool::new(launch, Arc::clone(&options))),
-                )
+                (launch.function.name.clone(), Arc::new(Pool::new(launch, Arc::clone(&options))))
             })
             .collect();
         let pools = Arc::new(pools);
@@ -162,19 +159,11 @@ impl Functions {
     ///
     /// The function works on if the caller goes away, as it does in production.
     pub async fn invoke_traced(&self, function: &str, payload: Bytes, trace: &str) -> Invoked {
-        let failed = |error| Invoked {
-            result: Err(error),
-            duration: Duration::ZERO,
-            cold_start: None,
-        };
+        let failed = |error| Invoked { result: Err(error), duration: Duration::ZERO, cold_start: None };
         let Some(pool) = self.pools.get(function) else {
             return failed(InvokeError::UnknownFunction(function.to_owned()));
         };
-        let trace = if trace.is_empty() {
-            new_trace().into()
-        } else {
-            trace.into()
-        };
+        let trace = if trace.is_empty() { new_trace().into() } else { trace.into() };
         match tokio::spawn(Arc::clone(pool).invoke(payload, trace)).await {
             Ok(invoked) => invoked,
             // The async runtime ends.
@@ -184,23 +173,15 @@ impl Functions {
 
     /// Prints the line about an invocation, and the error if it failed. `status` is what the client
     /// of a gateway saw.
-    pub fn report(
-        &self,
-        function: &str,
-        invoked: &Invoked,
-        status: Option<StatusCode>,
-        detail: &str,
-    ) {
+    pub fn report(&self, function: &str, invoked: &Invoked, status: Option<StatusCode>, detail: &str) {
         if let Err(error) = &invoked.result {
-            self.console
-                .event(function, Level::ERROR, &error.to_string());
+            self.console.event(function, Level::ERROR, &error.to_string());
         }
-        let level =
-            if invoked.result.is_err() || status.is_some_and(|status| status.is_server_error()) {
-                Level::ERROR
-            } else {
-                Level::INFO
-            };
+        let level = if invoked.result.is_err() || status.is_some_and(|status| status.is_server_error()) {
+            Level::ERROR
+        } else {
+            Level::INFO
+        };
         self.console.invocation(&console::Invocation {
             function,
             outcome: match (&status, &invoked.result) {
@@ -227,25 +208,17 @@ impl Functions {
 
     /// Kills an instance of a function, one that works if there is any. `false` if there is none.
     pub fn kill_instance(&self, function: &str) -> bool {
-        self.pools
-            .get(function)
-            .is_some_and(|pool| pool.kill_instance())
+        self.pools.get(function).is_some_and(|pool| pool.kill_instance())
     }
 
     /// The process ids of a function's instances.
     pub fn instances(&self, function: &str) -> Vec<u32> {
-        self.pools
-            .get(function)
-            .map(|pool| pool.processes())
-            .unwrap_or_default()
+        self.pools.get(function).map(|pool| pool.processes()).unwrap_or_default()
     }
 
     /// What each function has been through so far.
     pub fn counters(&self) -> BTreeMap<String, Counters> {
-        self.pools
-            .iter()
-            .map(|(name, pool)| (name.clone(), pool.counters()))
-            .collect()
+        self.pools.iter().map(|(name, pool)| (name.clone(), pool.counters())).collect()
     }
 
     /// Takes no more invocations, asks all processes to end and kills those that have not after a

@@ -55,11 +55,8 @@ impl Pool {
     }
 
     pub(super) async fn invoke(self: Arc<Self>, payload: Bytes, trace: Arc<str>) -> Invoked {
-        let mut invoked = Invoked {
-            result: Err(InvokeError::Throttled),
-            duration: Duration::ZERO,
-            cold_start: None,
-        };
+        let mut invoked =
+            Invoked { result: Err(InvokeError::Throttled), duration: Duration::ZERO, cold_start: None };
         invoked.result = self.attempt(payload, trace, &mut invoked).await;
         self.invocations.fetch_add(1, Ordering::Relaxed);
         if invoked.result.is_err() {
@@ -69,23 +66,16 @@ impl Pool {
     }
 
     async fn attempt(
-        self: &Arc<Self>,
-        payload: Bytes,
-        trace: Arc<str>,
-        invoked: &mut Invoked,
+        self: &Arc<Self>, payload: Bytes, trace: Arc<str>, invoked: &mut Invoked,
     ) -> Result<Bytes, InvokeError> {
         if payload.len() > REQUEST_LIMIT {
-            return Err(InvokeError::RequestTooLarge {
-                size: payload.len(),
-            });
+            return Err(InvokeError::RequestTooLarge { size: payload.len() });
         }
         // Held to the end: an instance goes back among the idle before its slot is free.
         let _slot = self.slot().await?;
         let timeout = self.launch.function.timeout;
         let mut invocation = Invocation {
-            request_id: uuid::Builder::from_random_bytes(rand::random())
-                .into_uuid()
-                .to_string(),
+            request_id: uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string(),
             deadline: 0,
             arn: Arc::clone(&self.arn),
             trace,
@@ -116,9 +106,7 @@ impl Pool {
                 Ok(Ok(Answer::Exited(reason))) => return Err(InvokeError::Exited { reason }),
                 // The state goes with its instance, which has not exited.
                 Ok(Err(_)) => {
-                    return Err(InvokeError::Exited {
-                        reason: "without providing a reason".into(),
-                    });
+                    return Err(InvokeError::Exited { reason: "without providing a reason".into() });
                 }
                 Err(_) => {
                     instance.kill();
@@ -126,9 +114,7 @@ impl Pool {
                 }
             }
         }
-        Err(InvokeError::Exited {
-            reason: "without providing a reason".into(),
-        })
+        Err(InvokeError::Exited { reason: "without providing a reason".into() })
     }
 
     /// Lambda throttles at once; here a burst waits a little, because a laptop has fewer instances.
@@ -182,10 +168,7 @@ impl Pool {
             },
             Err(_) => InvokeError::InitFailed {
                 error_type: "Sandbox.Timedout".into(),
-                message: format!(
-                    "Init phase timed out after {:.2} seconds",
-                    self.options.init.as_secs_f64()
-                ),
+                message: format!("Init phase timed out after {:.2} seconds", self.options.init.as_secs_f64()),
             },
         };
         instance.kill();
@@ -201,9 +184,7 @@ impl Pool {
     pub(super) fn retire(&self) {
         let tired: Vec<_> = {
             let mut idle = lock(&self.idle);
-            let keep = idle
-                .iter()
-                .position(|(since, _)| since.elapsed() < self.options.idle);
+            let keep = idle.iter().position(|(since, _)| since.elapsed() < self.options.idle);
             let count = keep.unwrap_or(idle.len());
             idle.drain(..count).collect()
         };
@@ -222,10 +203,7 @@ impl Pool {
     /// Kills an instance, one that works if there is any.
     pub(super) fn kill_instance(&self) -> bool {
         let live = lock(&self.live);
-        let victim = live
-            .iter()
-            .find(|instance| instance.api.is_busy())
-            .or(live.first());
+        let victim = live.iter().find(|instance| instance.api.is_busy()).or(live.first());
         if let Some(instance) = victim {
             instance.kill();
         }
@@ -233,10 +211,7 @@ impl Pool {
     }
 
     pub(super) fn processes(&self) -> Vec<u32> {
-        lock(&self.live)
-            .iter()
-            .map(|instance| instance.pid)
-            .collect()
+        lock(&self.live).iter().map(|instance| instance.pid).collect()
     }
 
     pub(super) fn counters(&self) -> Counters {
@@ -253,10 +228,7 @@ impl Pool {
 }
 
 fn deadline(timeout: Duration) -> u128 {
-    (SystemTime::now() + timeout)
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis()
+    (SystemTime::now() + timeout).duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -72,30 +72,18 @@ impl RuntimeApi {
     /// A new state, and what resolves once the function is ready or cannot become so.
     pub(super) fn new() -> (Arc<Self>, oneshot::Receiver<Result<(), InvokeError>>) {
         let (init, ready) = oneshot::channel();
-        (
-            Arc::new(Self(Mutex::new(State {
-                init: Some(init),
-                ..State::default()
-            }))),
-            ready,
-        )
+        (Arc::new(Self(Mutex::new(State { init: Some(init), ..State::default() }))), ready)
     }
 
     /// Gives the instance work. It may be on its way back from the last answer: the invocation then
     /// waits for its `/next`. An instance that has exited hands the invocation back.
-    pub(super) fn offer(
-        &self,
-        invocation: Invocation,
-    ) -> Result<oneshot::Receiver<Answer>, Invocation> {
+    pub(super) fn offer(&self, invocation: Invocation) -> Result<oneshot::Receiver<Answer>, Invocation> {
         let mut state = self.state();
         if state.exited.is_some() {
             return Err(invocation);
         }
         let (answer, answered) = oneshot::channel();
-        state.running = Some(Running {
-            request_id: invocation.request_id.clone(),
-            answer,
-        });
+        state.running = Some(Running { request_id: invocation.request_id.clone(), answer });
         state.pending = match state.parked.take() {
             Some(parked) => parked.send(invocation).err(),
             None => Some(invocation),
@@ -112,9 +100,7 @@ impl RuntimeApi {
     pub(super) fn close(&self, reason: String) {
         let mut state = self.state();
         if let Some(init) = state.init.take() {
-            let error = InvokeError::Exited {
-                reason: reason.clone(),
-            };
+            let error = InvokeError::Exited { reason: reason.clone() };
             // Nobody may be waiting any more, here as below.
             let _ = init.send(Err(InvokeError::InitFailed {
                 error_type: error.error_type().to_owned(),
@@ -152,10 +138,7 @@ impl RuntimeApi {
     /// Resolves the invocation of this id, if it is the one that runs.
     fn answer(&self, request_id: &str, answer: Result<Bytes, InvokeError>) -> bool {
         let mut state = self.state();
-        match state
-            .running
-            .take_if(|running| running.request_id == request_id)
-        {
+        match state.running.take_if(|running| running.request_id == request_id) {
             Some(running) => {
                 let _ = running.answer.send(Answer::Given(answer));
                 true
@@ -197,9 +180,7 @@ async fn serve_connection(connection: TcpStream, api: Arc<RuntimeApi>) {
         async move { Ok::<_, Infallible>(answer(&api, request).await) }
     });
     // The function ends its connections by exiting, which is no error.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(connection), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
 }
 
 async fn answer(api: &RuntimeApi, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -222,40 +203,30 @@ async fn answer(api: &RuntimeApi, request: Request<Incoming>) -> Response<Full<B
         api.fail_init(InvokeError::reported_at_start(&document));
         return status(StatusCode::ACCEPTED);
     }
-    let Some((request_id, kind)) = path
-        .strip_prefix("invocation/")
-        .and_then(|rest| rest.split_once('/'))
+    let Some((request_id, kind)) = path.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))
     else {
         return status(StatusCode::NOT_FOUND);
     };
     let (outcome, accepted) = match (kind, body) {
         ("response", Ok(payload)) => (Ok(payload), StatusCode::ACCEPTED),
         ("error", Ok(document)) => (Err(InvokeError::reported(&document)), StatusCode::ACCEPTED),
-        ("response" | "error", Err(ReadError::TooLarge { size })) => (
-            Err(InvokeError::ResponseTooLarge { size }),
-            StatusCode::PAYLOAD_TOO_LARGE,
-        ),
+        ("response" | "error", Err(ReadError::TooLarge { size })) => {
+            (Err(InvokeError::ResponseTooLarge { size }), StatusCode::PAYLOAD_TOO_LARGE)
+        }
         // The process is about to exit, and its end resolves the invocation.
         ("response" | "error", Err(ReadError::Broken(_))) => {
             return status(StatusCode::BAD_REQUEST);
         }
         _ => return status(StatusCode::NOT_FOUND),
     };
-    if api.answer(request_id, outcome) {
-        status(accepted)
-    } else {
-        status(StatusCode::BAD_REQUEST)
-    }
+    if api.answer(request_id, outcome) { status(accepted) } else { status(StatusCode::BAD_REQUEST) }
 }
 
 fn work(invocation: Invocation) -> Response<Full<Bytes>> {
     Response::builder()
         .header("content-type", "application/json")
         .header("lambda-runtime-aws-request-id", invocation.request_id)
-        .header(
-            "lambda-runtime-deadline-ms",
-            invocation.deadline.to_string(),
-        )
+        .header("lambda-runtime-deadline-ms", invocation.deadline.to_string())
         .header("lambda-runtime-invoked-function-arn", &*invocation.arn)
         .header("lambda-runtime-trace-id", &*invocation.trace)
         .body(Full::new(invocation.payload))

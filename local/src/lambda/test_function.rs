@@ -29,14 +29,7 @@ pub(crate) fn launch(name: &str) -> Launch {
         executable: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lambda/test_function.sh"),
         environment: [
             ("TEST_FUNCTION", "1".to_owned()),
-            (
-                "TEST_BINARY",
-                std::env::current_exe()
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned(),
-            ),
+            ("TEST_BINARY", std::env::current_exe().unwrap().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into(),
@@ -45,12 +38,7 @@ pub(crate) fn launch(name: &str) -> Launch {
 
 /// Options with a console that nobody reads.
 pub(crate) fn options() -> Options {
-    Options::new(Console::to(
-        Box::new(std::io::sink()),
-        Format::Text,
-        false,
-        false,
-    ))
+    Options::new(Console::to(Box::new(std::io::sink()), Format::Text, false, false))
 }
 
 /// Functions of these names.
@@ -79,8 +67,7 @@ fn initialise() {
         Ok("exit") => std::process::exit(3),
         Ok("hang") => std::thread::sleep(Duration::from_mins(10)),
         Ok("report") => {
-            let mut api =
-                TcpStream::connect(std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap()).unwrap();
+            let mut api = TcpStream::connect(std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap()).unwrap();
             let body = r#"{"errorType":"Config.Missing","errorMessage":"TABLE is not set"}"#;
             write!(
                 api,
@@ -117,10 +104,7 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         "abort" => std::process::abort(),
         "panic" => panic!("out of luck"),
         "error" => {
-            return Err(Diagnostic {
-                error_type: "Quota.Exceeded".into(),
-                error_message: "full".into(),
-            });
+            return Err(Diagnostic { error_type: "Quota.Exceeded".into(), error_message: "full".into() });
         }
         "large" => return Ok(Value::String("x".repeat(usize::try_from(number).unwrap()))),
         "log" => writeln!(std::io::stdout(), "{}", event["line"].as_str().unwrap()).unwrap(),

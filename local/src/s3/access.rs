@@ -31,11 +31,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub fn new(identity: &Arc<Identity>, origin: Origin) -> Self {
-        Self {
-            identity: Arc::clone(identity),
-            request_id: origin.request_id,
-            source_ip: origin.source_ip,
-        }
+        Self { identity: Arc::clone(identity), request_id: origin.request_id, source_ip: origin.source_ip }
     }
 
     /// The caller that the access check has found for a request.
@@ -43,18 +39,9 @@ impl Caller {
         extensions.get().cloned().ok_or_else(anonymous)
     }
 
-    pub fn authorize(
-        &self,
-        action: &str,
-        resource: &str,
-        context: &[(&str, Vec<String>)],
-    ) -> S3Result<()> {
+    pub fn authorize(&self, action: &str, resource: &str, context: &[(&str, Vec<String>)]) -> S3Result<()> {
         self.identity
-            .authorize(&AccessRequest {
-                action,
-                resource,
-                context,
-            })
+            .authorize(&AccessRequest { action, resource, context })
             .map_err(|denied| s3_error!(AccessDenied, "User: {denied}"))
     }
 
@@ -74,10 +61,7 @@ pub(super) fn anonymous() -> S3Error {
 }
 
 pub(super) fn unknown_key() -> S3Error {
-    s3_error!(
-        InvalidAccessKeyId,
-        "The AWS Access Key Id you provided does not exist in our records."
-    )
+    s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
 }
 
 pub(super) fn bucket_arn(bucket: &str) -> String {
@@ -100,15 +84,8 @@ impl S3Auth for S3 {
 impl S3Access for S3 {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         let signer = context.credentials().ok_or_else(anonymous)?;
-        let identity = self
-            .0
-            .identities
-            .get(&signer.access_key)
-            .ok_or_else(unknown_key)?;
-        let origin = context
-            .extensions_mut()
-            .remove::<Origin>()
-            .ok_or_else(anonymous)?;
+        let identity = self.0.identities.get(&signer.access_key).ok_or_else(unknown_key)?;
+        let origin = context.extensions_mut().remove::<Origin>().ok_or_else(anonymous)?;
         let caller = Caller::new(identity, origin);
         // What does not exist cannot be denied, and a wrong name should not look like a missing right.
         if let Some(bucket) = context.s3_path().get_bucket_name() {
@@ -153,28 +130,17 @@ impl S3Access for S3 {
             ("s3:delimiter", input.delimiter.clone()),
             ("s3:max-keys", input.max_keys.map(|keys| keys.to_string())),
         ];
-        let context: Vec<_> = stated
-            .into_iter()
-            .filter_map(|(key, value)| value.map(|value| (key, vec![value])))
-            .collect();
-        Caller::of(&request.extensions)?.authorize(
-            "s3:ListBucket",
-            &bucket_arn(&input.bucket),
-            &context,
-        )
+        let context: Vec<_> =
+            stated.into_iter().filter_map(|(key, value)| value.map(|value| (key, vec![value]))).collect();
+        Caller::of(&request.extensions)?.authorize("s3:ListBucket", &bucket_arn(&input.bucket), &context)
     }
 
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
         match &request.input.copy_source {
-            CopySource::Bucket { bucket, key, .. } => Caller::of(&request.extensions)?.authorize(
-                "s3:GetObject",
-                &object_arn(bucket, key),
-                &[],
-            ),
-            _ => Err(s3_error!(
-                NotImplemented,
-                "Access points are not implemented"
-            )),
+            CopySource::Bucket { bucket, key, .. } => {
+                Caller::of(&request.extensions)?.authorize("s3:GetObject", &object_arn(bucket, key), &[])
+            }
+            _ => Err(s3_error!(NotImplemented, "Access points are not implemented")),
         }
     }
 }

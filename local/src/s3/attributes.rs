@@ -38,17 +38,8 @@ macro_rules! attributes {
             content_disposition: $input.content_disposition.take(),
             content_encoding: $input.content_encoding.take(),
             content_language: $input.content_language.take(),
-            expires: $input
-                .expires
-                .take()
-                .as_ref()
-                .and_then($crate::s3::attributes::http_date),
-            metadata: $input
-                .metadata
-                .take()
-                .unwrap_or_default()
-                .into_iter()
-                .collect(),
+            expires: $input.expires.take().as_ref().and_then($crate::s3::attributes::http_date),
+            metadata: $input.metadata.take().unwrap_or_default().into_iter().collect(),
             checksum: None,
         }
         .checked()
@@ -59,19 +50,14 @@ pub(super) use attributes;
 impl Attributes {
     /// Makes them what S3 would store, or refuses them as S3 would.
     pub fn checked(mut self) -> S3Result<Self> {
-        let size: usize = self
-            .metadata
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
+        let size: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > METADATA_LIMIT {
             return Err(s3_error!(
                 MetadataTooLarge,
                 "Your metadata headers exceed the maximum allowed metadata size"
             ));
         }
-        self.content_type
-            .get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
+        self.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
         // The framing of the upload is not part of the object:
         // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
         self.content_encoding = self.content_encoding.and_then(|encodings| {

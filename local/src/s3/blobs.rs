@@ -27,26 +27,14 @@ pub(super) struct Blobs {
 
 impl Blobs {
     pub fn new(root: &Path, durability: Durability) -> Self {
-        Self {
-            root: root.to_owned(),
-            durability,
-        }
+        Self { root: root.to_owned(), durability }
     }
 
     /// Begins a new file; `md5` and `algorithm` say what to compute on the way.
-    pub async fn create(
-        &self,
-        bucket: &str,
-        md5: bool,
-        algorithm: Option<Algorithm>,
-    ) -> io::Result<Draft> {
+    pub async fn create(&self, bucket: &str, md5: bool, algorithm: Option<Algorithm>) -> io::Result<Draft> {
         let name = Ulid::new().to_string();
         let directory = self.root.join(bucket);
-        let blob = Blob {
-            path: directory.join(&name),
-            name,
-            kept: false,
-        };
+        let blob = Blob { path: directory.join(&name), name, kept: false };
         let file = File::create_new(&blob.path).await?;
         Ok(Draft {
             file: BufWriter::with_capacity(BUFFER, file),
@@ -76,11 +64,7 @@ impl Blobs {
     pub fn sweep(&self, bucket: &str, used: &HashSet<String>) -> io::Result<()> {
         for entry in std::fs::read_dir(self.root.join(bucket))? {
             let entry = entry?;
-            if entry
-                .file_name()
-                .to_str()
-                .is_none_or(|name| !used.contains(name))
-            {
+            if entry.file_name().to_str().is_none_or(|name| !used.contains(name)) {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -161,10 +145,7 @@ impl Draft {
         Ok(Written {
             blob: self.blob,
             size: self.size,
-            md5: self
-                .md5
-                .map(|md5| md5.finalize().to_vec())
-                .unwrap_or_default(),
+            md5: self.md5.map(|md5| md5.finalize().to_vec()).unwrap_or_default(),
             checksum: self.checksum.map(|(algorithm, hasher)| Checksum {
                 algorithm,
                 value: algorithm.value(hasher),

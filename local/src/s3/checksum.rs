@@ -26,13 +26,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    pub const ALL: [Self; 5] = [
-        Self::Crc32,
-        Self::Crc32c,
-        Self::Crc64Nvme,
-        Self::Sha1,
-        Self::Sha256,
-    ];
+    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 
     /// As in `x-amz-checksum-algorithm`.
     pub fn name(self) -> &'static str {
@@ -46,16 +40,13 @@ impl Algorithm {
     }
 
     pub fn parse(name: &str) -> S3Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
-            .ok_or_else(|| {
-                s3_error!(
-                    InvalidRequest,
-                    "Checksum algorithm provided is unsupported. Please try again with any of the \
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or_else(|| {
+            s3_error!(
+                InvalidRequest,
+                "Checksum algorithm provided is unsupported. Please try again with any of the \
                  valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-                )
-            })
+            )
+        })
     }
 
     /// The header, trailer or form field that carries the value.
@@ -105,17 +96,10 @@ impl Algorithm {
 
     /// Refuses what cannot be a value of this algorithm.
     pub fn check_format(self, value: &str) -> S3Result<()> {
-        if BASE64
-            .decode(value)
-            .is_ok_and(|bytes| bytes.len() == self.size())
-        {
+        if BASE64.decode(value).is_ok_and(|bytes| bytes.len() == self.size()) {
             return Ok(());
         }
-        Err(s3_error!(
-            InvalidRequest,
-            "Value for {} header is invalid.",
-            self.header()
-        ))
+        Err(s3_error!(InvalidRequest, "Value for {} header is invalid.", self.header()))
     }
 }
 
@@ -128,20 +112,12 @@ impl Checksum {
             hasher.update(&BASE64.decode(part).unwrap_or_default());
             count += 1;
         }
-        Self {
-            algorithm,
-            value: format!("{}-{count}", algorithm.value(hasher)),
-            composite: true,
-        }
+        Self { algorithm, value: format!("{}-{count}", algorithm.value(hasher)), composite: true }
     }
 
     /// As the outputs of the protocol layer take it.
     pub fn to_dto(&self) -> dto::Checksum {
-        let kind = if self.composite {
-            dto::ChecksumType::COMPOSITE
-        } else {
-            dto::ChecksumType::FULL_OBJECT
-        };
+        let kind = if self.composite { dto::ChecksumType::COMPOSITE } else { dto::ChecksumType::FULL_OBJECT };
         let mut sums = dto::Checksum {
             checksum_type: Some(dto::ChecksumType::from_static(kind)),
             ..dto::Checksum::default()
@@ -162,9 +138,7 @@ impl Checksum {
 pub(super) fn only_one(
     given: impl IntoIterator<Item = (Algorithm, Option<String>)>,
 ) -> S3Result<Option<(Algorithm, String)>> {
-    let mut given = given
-        .into_iter()
-        .filter_map(|(algorithm, value)| value.map(|value| (algorithm, value)));
+    let mut given = given.into_iter().filter_map(|(algorithm, value)| value.map(|value| (algorithm, value)));
     let first = given.next();
     if given.next().is_some() {
         return Err(s3_error!(

@@ -22,33 +22,20 @@ use super::write::{Write, WriteConditions, commit};
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
 
 pub(super) async fn complete(
-    state: &Arc<State>,
-    request: S3Request<CompleteMultipartUploadInput>,
+    state: &Arc<State>, request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<CompleteMultipartUploadOutput> {
     let caller = Caller::of(&request.extensions)?;
     let mut input = request.input;
-    let upload = state
-        .upload(&input.bucket, &input.key, &input.upload_id)
-        .await?;
+    let upload = state.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let conditions = WriteConditions::new(input.if_match.take(), input.if_none_match.take())?;
     let stated = only_one_of_object(stated_checksums!(input))?;
-    let listed = input
-        .multipart_upload
-        .take()
-        .and_then(|upload| upload.parts)
-        .unwrap_or_default();
+    let listed = input.multipart_upload.take().and_then(|upload| upload.parts).unwrap_or_default();
     let id = upload.id.clone();
-    let stored = state
-        .index
-        .run(move |connection| uploads::parts(connection, &id, 0, 10_000))
-        .await?;
+    let stored = state.index.run(move |connection| uploads::parts(connection, &id, 0, 10_000)).await?;
     let parts = chosen(listed, stored)?;
 
     let size: u64 = parts.iter().map(|part| part.size).sum();
-    if input
-        .mpu_object_size
-        .is_some_and(|stated| u64::try_from(stated) != Ok(size))
-    {
+    if input.mpu_object_size.is_some_and(|stated| u64::try_from(stated) != Ok(size)) {
         return Err(s3_error!(
             InvalidRequest,
             "The provided 'x-amz-mp-object-size' header does not match what was computed."
@@ -96,19 +83,12 @@ pub(super) async fn complete(
 
 /// The one checksum that is stated for the whole; a composite one ends with the number of parts, so
 /// its format is not that of a plain one.
-fn only_one_of_object(
-    stated: [(Algorithm, Option<String>); 5],
-) -> S3Result<Option<(Algorithm, String)>> {
+fn only_one_of_object(stated: [(Algorithm, Option<String>); 5]) -> S3Result<Option<(Algorithm, String)>> {
     let stripped = stated.clone().map(|(algorithm, value)| {
-        (
-            algorithm,
-            value.map(|value| value.split('-').next().unwrap_or_default().to_owned()),
-        )
+        (algorithm, value.map(|value| value.split('-').next().unwrap_or_default().to_owned()))
     });
     only_one(stripped)?;
-    Ok(stated
-        .into_iter()
-        .find_map(|(algorithm, value)| value.map(|value| (algorithm, value))))
+    Ok(stated.into_iter().find_map(|(algorithm, value)| value.map(|value| (algorithm, value))))
 }
 
 /// The parts that the client lists, checked against those that are there.
@@ -139,18 +119,10 @@ fn chosen(listed: Vec<CompletedPart>, stored: Vec<uploads::Part>) -> S3Result<Ve
         let part = claimed
             .part_number
             .and_then(|number| stored.remove(&number))
-            .filter(|part| {
-                claimed
-                    .e_tag
-                    .as_ref()
-                    .is_some_and(|etag| etag.value() == hex(&part.md5))
-            })
+            .filter(|part| claimed.e_tag.as_ref().is_some_and(|etag| etag.value() == hex(&part.md5)))
             .ok_or_else(invalid)?;
         if let Some((algorithm, value)) = only_one(stated_checksums!(claimed))?
-            && !part
-                .checksum
-                .as_ref()
-                .is_some_and(|sum| sum.algorithm == algorithm && sum.value == value)
+            && !part.checksum.as_ref().is_some_and(|sum| sum.algorithm == algorithm && sum.value == value)
         {
             return Err(invalid());
         }
@@ -170,25 +142,14 @@ fn chosen(listed: Vec<CompletedPart>, stored: Vec<uploads::Part>) -> S3Result<Ve
 
 /// Puts the parts together into one file.
 async fn assemble(
-    state: &State,
-    bucket: &str,
-    upload: &Upload,
-    parts: &[uploads::Part],
+    state: &State, bucket: &str, upload: &Upload, parts: &[uploads::Part],
 ) -> S3Result<(Blob, Checksum)> {
     let algorithm = upload.algorithm.unwrap_or(Algorithm::Crc64Nvme);
     let whole = (!upload.composite).then_some(algorithm);
-    let mut draft = state
-        .blobs
-        .create(bucket, false, whole)
-        .await
-        .map_err(S3Error::internal_error)?;
+    let mut draft = state.blobs.create(bucket, false, whole).await.map_err(S3Error::internal_error)?;
     for part in parts {
         // The file of a part is gone when the part has been sent again or the upload has ended.
-        let file = state
-            .blobs
-            .open(bucket, &part.file)
-            .await
-            .map_err(|_| no_such_upload())?;
+        let file = state.blobs.open(bucket, &part.file).await.map_err(|_| no_such_upload())?;
         let mut chunks = ReaderStream::with_capacity(file, READ_BUFFER);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(S3Error::internal_error)?;
@@ -205,9 +166,7 @@ async fn assemble(
 
 /// Where the new object can be found.
 pub(super) fn location(headers: &http::HeaderMap, bucket: &str, key: &str) -> String {
-    let host = headers
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok());
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let key = encode_key(key).replace('+', "%20");
     format!("http://{}/{bucket}/{key}", host.unwrap_or("localhost"))
 }

@@ -40,11 +40,8 @@ impl ReadConditions {
     }
 
     fn verdict(&self, object: &Object) -> Verdict {
-        let matches = |condition: &ETagCondition| {
-            condition
-                .as_etag()
-                .is_none_or(|etag| etag.value() == object.etag)
-        };
+        let matches =
+            |condition: &ETagCondition| condition.as_etag().is_none_or(|etag| etag.value() == object.etag);
         let modified = seconds(object.modified);
         match (&self.matches, &self.unmodified_since) {
             (Some(condition), _) if !matches(condition) => return Verdict::Failed,
@@ -88,10 +85,8 @@ pub(super) fn slice(range: Option<Range>, size: u64) -> S3Result<(u64, u64, Opti
             Ok((bytes.start, bytes.end - bytes.start, Some(content_range)))
         }
         _ => {
-            let mut error = S3Error::with_message(
-                S3ErrorCode::InvalidRange,
-                "The requested range is not satisfiable",
-            );
+            let mut error =
+                S3Error::with_message(S3ErrorCode::InvalidRange, "The requested range is not satisfiable");
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {
                 error.set_headers(HeaderMap::from_iter([(CONTENT_RANGE, value)]));
             }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, MetadataDirective,
-};
+use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, MetadataDirective};
 use s3s::{S3Request, S3Result, s3_error};
 use tokio_util::io::ReaderStream;
 
@@ -19,21 +17,12 @@ use super::write::{Write, WriteConditions, commit};
 
 /// The bytes are read and measured again: the copy of a multipart object has an ordinary `ETag`.
 pub(super) async fn copy(
-    state: &Arc<State>,
-    request: S3Request<CopyObjectInput>,
+    state: &Arc<State>, request: S3Request<CopyObjectInput>,
 ) -> S3Result<CopyObjectOutput> {
     let caller = Caller::of(&request.extensions)?;
     let mut input = request.input;
-    let CopySource::Bucket {
-        bucket: source_bucket,
-        key: source_key,
-        ..
-    } = &input.copy_source
-    else {
-        return Err(s3_error!(
-            NotImplemented,
-            "Access points are not implemented"
-        ));
+    let CopySource::Bucket { bucket: source_bucket, key: source_key, .. } = &input.copy_source else {
+        return Err(s3_error!(NotImplemented, "Access points are not implemented"));
     };
     let (source, file) = state.open(source_bucket, source_key, &caller).await?;
     let conditions = ReadConditions {
@@ -56,17 +45,10 @@ pub(super) async fn copy(
              encryption attributes."
         ));
     }
-    let mut attributes = if replace {
-        attributes!(input)?
-    } else {
-        source.attributes.clone()
-    };
+    let mut attributes = if replace { attributes!(input)? } else { source.attributes.clone() };
     let algorithm = match &input.checksum_algorithm {
         Some(algorithm) => Some(Algorithm::parse(algorithm.as_str())?),
-        None => source
-            .attributes
-            .checksum
-            .map(|checksum| checksum.algorithm),
+        None => source.attributes.checksum.map(|checksum| checksum.algorithm),
     };
     let announced = Announced {
         size: source.size..=source.size,
@@ -75,10 +57,8 @@ pub(super) async fn copy(
     };
     let received = receive(state, &input.bucket, ReaderStream::new(file), announced).await?;
     let etag = hex(&received.md5);
-    let mut result = CopyObjectResult {
-        e_tag: Some(ETag::Strong(etag.clone())),
-        ..CopyObjectResult::default()
-    };
+    let mut result =
+        CopyObjectResult { e_tag: Some(ETag::Strong(etag.clone())), ..CopyObjectResult::default() };
     result.checksum_type = state_checksum!(result, received.checksum);
     attributes.checksum = Some(received.checksum);
     let write = Write {
@@ -95,8 +75,5 @@ pub(super) async fn copy(
     };
     let modified = commit(state, write).await?;
     result.last_modified = Some(seconds(modified));
-    Ok(CopyObjectOutput {
-        copy_object_result: Some(result),
-        ..CopyObjectOutput::default()
-    })
+    Ok(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
 }

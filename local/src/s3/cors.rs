@@ -14,19 +14,14 @@ use crate::template::model::{Bucket, BucketCors};
 /// The headers of the answer to a preflight, or why there is none.
 pub(super) fn preflight(bucket: Option<&Bucket>, request: &HeaderMap) -> S3Result<HeaderMap> {
     let Some(origin) = text(request, &ORIGIN) else {
-        return Err(bad_request(
-            "Insufficient information. Origin request header needed.",
-        ));
+        return Err(bad_request("Insufficient information. Origin request header needed."));
     };
     let Some(method) = text(request, &ACCESS_CONTROL_REQUEST_METHOD) else {
         return Err(bad_request("Invalid Access-Control-Request-Method: null"));
     };
-    let bucket =
-        bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))?;
+    let bucket = bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))?;
     if bucket.cors.is_empty() {
-        return Err(forbidden(
-            "CORSResponse: CORS is not enabled for this bucket.",
-        ));
+        return Err(forbidden("CORSResponse: CORS is not enabled for this bucket."));
     }
     let asked: Vec<String> = text(request, &ACCESS_CONTROL_REQUEST_HEADERS)
         .unwrap_or_default()
@@ -48,11 +43,7 @@ pub(super) fn preflight(bucket: Option<&Bucket>, request: &HeaderMap) -> S3Resul
     })?;
     let mut headers = headers(rule, origin);
     if !asked.is_empty() {
-        set(
-            &mut headers,
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            &asked.join(", "),
-        );
+        set(&mut headers, ACCESS_CONTROL_ALLOW_HEADERS, &asked.join(", "));
     }
     Ok(headers)
 }
@@ -66,8 +57,7 @@ pub(super) fn answer(bucket: &Bucket, method: &str, request: &HeaderMap) -> Head
         .cors
         .iter()
         .find(|rule| {
-            allowing_origin(rule, origin).is_some()
-                && rule.methods.iter().any(|allowed| allowed == method)
+            allowing_origin(rule, origin).is_some() && rule.methods.iter().any(|allowed| allowed == method)
         })
         .map(|rule| headers(rule, origin))
         .unwrap_or_default()
@@ -83,40 +73,23 @@ fn headers(rule: &BucketCors, origin: &str) -> HeaderMap {
         set(&mut headers, ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         set(&mut headers, ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     }
-    set(
-        &mut headers,
-        ACCESS_CONTROL_ALLOW_METHODS,
-        &rule.methods.join(", "),
-    );
+    set(&mut headers, ACCESS_CONTROL_ALLOW_METHODS, &rule.methods.join(", "));
     if !rule.expose.is_empty() {
-        set(
-            &mut headers,
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            &rule.expose.join(", "),
-        );
+        set(&mut headers, ACCESS_CONTROL_EXPOSE_HEADERS, &rule.expose.join(", "));
     }
     if let Some(age) = rule.max_age {
         set(&mut headers, ACCESS_CONTROL_MAX_AGE, &age.to_string());
     }
-    set(
-        &mut headers,
-        VARY,
-        "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
-    );
+    set(&mut headers, VARY, "Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
     headers
 }
 
 fn allowing_origin<'a>(rule: &'a BucketCors, origin: &str) -> Option<&'a str> {
-    rule.origins
-        .iter()
-        .map(String::as_str)
-        .find(|pattern| matches(pattern, origin))
+    rule.origins.iter().map(String::as_str).find(|pattern| matches(pattern, origin))
 }
 
 fn allows_header(rule: &BucketCors, name: &str) -> bool {
-    rule.headers
-        .iter()
-        .any(|pattern| matches(&pattern.to_ascii_lowercase(), name))
+    rule.headers.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), name))
 }
 
 /// A pattern has at most one `*`.

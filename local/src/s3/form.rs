@@ -40,33 +40,22 @@ type Fields = BTreeMap<String, String>;
 
 /// Whether a request is a form rather than an operation of the REST API.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.starts_with("multipart/form-data"))
 }
 
 pub(super) async fn post(
-    state: &Arc<State>,
-    bucket: &str,
-    headers: &HeaderMap,
-    origin: Origin,
+    state: &Arc<State>, bucket: &str, headers: &HeaderMap, origin: Origin,
     body: impl Stream<Item = Result<Bytes, StdError>> + Send + 'static,
 ) -> S3Result<Response<Body>> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = multer::parse_boundary(content_type.unwrap_or_default()).map_err(malformed)?;
     let mut form = Multipart::new(body, boundary);
     let (mut fields, file) = read_fields(&mut form).await?;
     // Variables are expanded before the policy is looked at:
     // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
     let filename = file.file_name().unwrap_or_default();
-    let filename = filename
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let filename = filename.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     for (name, value) in &mut fields {
         if !matches!(name.as_str(), "policy" | "x-amz-signature") {
             *value = value.replace("${filename}", &filename);
@@ -88,9 +77,8 @@ pub(super) async fn post(
     state.bucket(bucket)?;
     caller.authorize("s3:PutObject", &object_arn(bucket, &key), &[])?;
     let mut attributes = attributes(&fields)?;
-    let stated = only_one(
-        Algorithm::ALL.map(|algorithm| (algorithm, fields.get(algorithm.header()).cloned())),
-    )?;
+    let stated =
+        only_one(Algorithm::ALL.map(|algorithm| (algorithm, fields.get(algorithm.header()).cloned())))?;
     let announced = Announced {
         size,
         md5: None,
@@ -142,20 +130,14 @@ async fn read_fields(form: &mut Multipart<'static>) -> S3Result<(Fields, Field<'
         }
         let value = String::from_utf8(value).map_err(malformed)?;
         if fields.insert(name.clone(), value).is_some() {
-            return Err(s3_error!(
-                InvalidArgument,
-                "The field '{name}' is given twice."
-            ));
+            return Err(s3_error!(InvalidArgument, "The field '{name}' is given twice."));
         }
     }
     Err(one_file())
 }
 
 fn one_file() -> S3Error {
-    s3_error!(
-        IncorrectNumberOfFilesInPostRequest,
-        "POST requires exactly one file upload per request."
-    )
+    s3_error!(IncorrectNumberOfFilesInPostRequest, "POST requires exactly one file upload per request.")
 }
 
 fn malformed(error: impl std::error::Error + Send + Sync + 'static) -> S3Error {
@@ -169,18 +151,13 @@ fn malformed(error: impl std::error::Error + Send + Sync + 'static) -> S3Error {
 /// Who signed the policy.
 fn signer(state: &State, fields: &Fields, origin: Origin) -> S3Result<Caller> {
     let field = |name: &str| fields.get(name).map(String::as_str);
-    let (Some(policy), Some(signature), Some(credential)) = (
-        field("policy"),
-        field("x-amz-signature"),
-        field("x-amz-credential"),
-    ) else {
+    let (Some(policy), Some(signature), Some(credential)) =
+        (field("policy"), field("x-amz-signature"), field("x-amz-credential"))
+    else {
         return Err(anonymous());
     };
     if field("x-amz-algorithm") != Some("AWS4-HMAC-SHA256") {
-        return Err(s3_error!(
-            InvalidArgument,
-            "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""
-        ));
+        return Err(s3_error!(InvalidArgument, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
     let scope: Vec<_> = credential.split('/').collect();
     let [access_key, date, region, "s3", "aws4_request"] = scope[..] else {
@@ -212,11 +189,7 @@ fn signer(state: &State, fields: &Fields, origin: Origin) -> S3Result<Caller> {
 }
 
 /// Checks the form against its policy; what remains is the size that the file may have.
-fn check_policy(
-    policy: &str,
-    fields: &Fields,
-    bucket: &str,
-) -> S3Result<std::ops::RangeInclusive<u64>> {
+fn check_policy(policy: &str, fields: &Fields, bucket: &str) -> S3Result<std::ops::RangeInclusive<u64>> {
     let policy = PostPolicy::from_base64(policy).map_err(|error| {
         let message = format!("Invalid Policy: {error}");
         let mut error = S3Error::with_message(S3ErrorCode::InvalidPolicyDocument, message);
@@ -224,10 +197,7 @@ fn check_policy(
         error
     })?;
     if policy.expiration <= Timestamp::from(SystemTime::now()) {
-        return Err(s3_error!(
-            AccessDenied,
-            "Invalid according to Policy: Policy expired."
-        ));
+        return Err(s3_error!(AccessDenied, "Invalid according to Policy: Policy expired."));
     }
     let value = |field: &str| match field {
         "bucket" => Some(bucket),
@@ -237,14 +207,9 @@ fn check_policy(
     let mut covered = Vec::new();
     for condition in &policy.conditions {
         let (field, holds, shown) = match condition {
-            PostPolicyCondition::Eq {
-                field,
-                value: expected,
-            } => (
-                field,
-                value(field) == Some(expected),
-                format!("[\"eq\", \"${field}\", \"{expected}\"]"),
-            ),
+            PostPolicyCondition::Eq { field, value: expected } => {
+                (field, value(field) == Some(expected), format!("[\"eq\", \"${field}\", \"{expected}\"]"))
+            }
             PostPolicyCondition::StartsWith { field, prefix } => (
                 field,
                 value(field).is_some_and(|value| starts_with(field, value, prefix)),
@@ -263,16 +228,10 @@ fn check_policy(
         }
         covered.push(field.as_str());
     }
-    let exempt =
-        |name: &str| matches!(name, "policy" | "x-amz-signature") || name.starts_with("x-ignore-");
-    let extra = fields
-        .keys()
-        .find(|name| !exempt(name) && !covered.contains(&name.as_str()));
+    let exempt = |name: &str| matches!(name, "policy" | "x-amz-signature") || name.starts_with("x-ignore-");
+    let extra = fields.keys().find(|name| !exempt(name) && !covered.contains(&name.as_str()));
     match extra {
-        Some(name) => Err(s3_error!(
-            AccessDenied,
-            "Invalid according to Policy: Extra input fields: {name}"
-        )),
+        Some(name) => Err(s3_error!(AccessDenied, "Invalid according to Policy: Extra input fields: {name}")),
         None => Ok(size),
     }
 }
@@ -287,9 +246,9 @@ fn starts_with(field: &str, value: &str, prefix: &str) -> bool {
 
 fn attributes(fields: &Fields) -> S3Result<Attributes> {
     let field = |name: &str| fields.get(name).cloned();
-    let metadata = fields.iter().filter_map(|(name, value)| {
-        Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone()))
-    });
+    let metadata = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())));
     Attributes {
         content_type: field("content-type"),
         cache_control: field("cache-control"),
@@ -305,11 +264,7 @@ fn attributes(fields: &Fields) -> S3Result<Attributes> {
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
 fn success(
-    fields: &Fields,
-    headers: &HeaderMap,
-    bucket: &str,
-    key: &str,
-    etag: &str,
+    fields: &Fields, headers: &HeaderMap, bucket: &str, key: &str, etag: &str,
 ) -> S3Result<Response<Body>> {
     let mut response = Response::new(Body::empty());
     let header = |value: &str| HeaderValue::from_str(value).map_err(S3Error::internal_error);
@@ -335,18 +290,11 @@ fn success(
             let mut xml = Vec::new();
             let mut serializer = Serializer::new(&mut xml);
             serializer.decl().map_err(S3Error::internal_error)?;
-            PostResponse {
-                location: &location,
-                bucket,
-                key,
-                etag,
-            }
-            .serialize(&mut serializer)
-            .map_err(S3Error::internal_error)?;
+            PostResponse { location: &location, bucket, key, etag }
+                .serialize(&mut serializer)
+                .map_err(S3Error::internal_error)?;
             *response.body_mut() = Body::from(xml);
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
             StatusCode::CREATED
         }
         _ => StatusCode::NO_CONTENT,

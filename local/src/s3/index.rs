@@ -57,25 +57,16 @@ pub(super) struct Index(Arc<Mutex<Connection>>);
 
 impl Index {
     /// Opens or creates the index of a directory; `true` if it is new.
-    pub fn open(
-        root: &Path,
-        durability: Durability,
-        buckets: &[String],
-    ) -> io::Result<(Self, bool)> {
+    pub fn open(root: &Path, durability: Durability, buckets: &[String]) -> io::Result<(Self, bool)> {
         let open = || -> rusqlite::Result<(Connection, bool)> {
             let mut connection = Connection::open(root.join(FILE))?;
             // Exclusive, because another process would sweep away the uploads of this one.
             connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            let synchronous = if durability == Durability::Synced {
-                "FULL"
-            } else {
-                "OFF"
-            };
+            let synchronous = if durability == Durability::Synced { "FULL" } else { "OFF" };
             connection.pragma_update(None, "synchronous", synchronous)?;
             let transaction = connection.transaction()?;
-            let version: i64 =
-                transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
             if version == 0 {
                 transaction.execute_batch(SCHEMA)?;
             }
@@ -88,8 +79,8 @@ impl Index {
             transaction.commit()?;
             Ok((connection, version == 0))
         };
-        let (connection, new) = open()
-            .map_err(|error| io::Error::other(format!("{}: {error}", root.join(FILE).display())))?;
+        let (connection, new) =
+            open().map_err(|error| io::Error::other(format!("{}: {error}", root.join(FILE).display())))?;
         Ok((Self(Arc::new(Mutex::new(connection))), new))
     }
 
@@ -97,8 +88,7 @@ impl Index {
     ///
     /// It is done to the end even if nobody waits for the answer any more.
     pub async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        &self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> S3Result<T> {
         let connection = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
@@ -113,9 +103,7 @@ impl Index {
 
 pub(super) fn buckets(connection: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
     let mut statement = connection.prepare("SELECT name, created FROM buckets")?;
-    statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// Every file of a bucket that means something.
@@ -141,24 +129,13 @@ pub(super) fn object(row: &Row<'_>) -> rusqlite::Result<Object> {
     })
 }
 
-pub(super) fn get(
-    connection: &Connection,
-    bucket: &str,
-    key: &str,
-) -> rusqlite::Result<Option<Object>> {
+pub(super) fn get(connection: &Connection, bucket: &str, key: &str) -> rusqlite::Result<Option<Object>> {
     let sql = format!("SELECT {OBJECT_COLUMNS} FROM objects WHERE bucket = ?1 AND key = ?2");
-    connection
-        .prepare_cached(&sql)?
-        .query_row(params![bucket, key.as_bytes()], object)
-        .optional()
+    connection.prepare_cached(&sql)?.query_row(params![bucket, key.as_bytes()], object).optional()
 }
 
 /// Makes an object the one under its key.
-pub(super) fn put(
-    transaction: &Transaction<'_>,
-    bucket: &str,
-    object: &Object,
-) -> rusqlite::Result<()> {
+pub(super) fn put(transaction: &Transaction<'_>, bucket: &str, object: &Object) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
@@ -173,11 +150,7 @@ pub(super) fn put(
     Ok(())
 }
 
-pub(super) fn delete(
-    transaction: &Transaction<'_>,
-    bucket: &str,
-    key: &str,
-) -> rusqlite::Result<()> {
+pub(super) fn delete(transaction: &Transaction<'_>, bucket: &str, key: &str) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
         .execute(params![bucket, key.as_bytes()])?;
@@ -185,44 +158,26 @@ pub(super) fn delete(
 }
 
 /// Removes what was stored before a time (epoch milliseconds); returns the files.
-pub(super) fn expire(
-    connection: &Connection,
-    bucket: &str,
-    before: i64,
-) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection
-        .prepare("DELETE FROM objects WHERE bucket = ?1 AND modified <= ?2 RETURNING file")?;
-    statement
-        .query_map(params![bucket, before], |row| row.get(0))?
-        .collect()
+pub(super) fn expire(connection: &Connection, bucket: &str, before: i64) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare("DELETE FROM objects WHERE bucket = ?1 AND modified <= ?2 RETURNING file")?;
+    statement.query_map(params![bucket, before], |row| row.get(0))?.collect()
 }
 
 /// Owes a notification to a queue; it is sent once the transaction is committed.
-pub(super) fn enqueue(
-    transaction: &Transaction<'_>,
-    queue: &str,
-    body: &str,
-) -> rusqlite::Result<i64> {
-    transaction.execute(
-        "INSERT INTO outbox (queue, body) VALUES (?1, ?2)",
-        [queue, body],
-    )?;
+pub(super) fn enqueue(transaction: &Transaction<'_>, queue: &str, body: &str) -> rusqlite::Result<i64> {
+    transaction.execute("INSERT INTO outbox (queue, body) VALUES (?1, ?2)", [queue, body])?;
     Ok(transaction.last_insert_rowid())
 }
 
 /// The notifications that are owed: id, queue and body.
 pub(super) fn owed(connection: &Connection) -> rusqlite::Result<Vec<(i64, String, String)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, queue, body FROM outbox ORDER BY id")?;
-    statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect()
+    let mut statement = connection.prepare_cached("SELECT id, queue, body FROM outbox ORDER BY id")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
 pub(super) fn delivered(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM outbox WHERE id = ?1")?
-        .execute([id])?;
+    connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id])?;
     Ok(())
 }
 
@@ -238,10 +193,7 @@ pub(super) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    column: usize,
-    text: &str,
-) -> rusqlite::Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
 }

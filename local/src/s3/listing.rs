@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as TOKEN;
 use rusqlite::{Connection, params};
 use s3s::dto::{
-    Bucket, ChecksumAlgorithm, CommonPrefix, ETag, EncodingType, ListBucketsOutput,
-    ListObjectsV2Input, ListObjectsV2Output, Object as ListedObject, ObjectStorageClass, Owner,
+    Bucket, ChecksumAlgorithm, CommonPrefix, ETag, EncodingType, ListBucketsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object as ListedObject, ObjectStorageClass, Owner,
 };
 use s3s::{S3Result, s3_error};
 
@@ -37,11 +37,7 @@ pub(super) struct Listing {
 }
 
 /// Lists keys in the order of their bytes, rolling up what shares a prefix up to the delimiter.
-pub(super) fn list(
-    connection: &Connection,
-    bucket: &str,
-    range: &Range,
-) -> rusqlite::Result<Listing> {
+pub(super) fn list(connection: &Connection, bucket: &str, range: &Range) -> rusqlite::Result<Listing> {
     let prefix = range.prefix.as_bytes();
     let mut from = range.from.clone().max(prefix.to_vec());
     let mut listing = Listing::default();
@@ -93,20 +89,14 @@ impl State {
         let max_keys = input.max_keys.unwrap_or(1000);
         let limit = usize::try_from(max_keys)
             .map_err(|_| {
-                s3_error!(
-                    InvalidArgument,
-                    "Argument maxKeys must be an integer between 0 and 2147483647"
-                )
+                s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647")
             })?
             .min(PAGE);
         let url = url_encoding(input.encoding_type.as_ref())?;
         let from = match (&input.continuation_token, &input.start_after) {
-            (Some(token), _) => TOKEN.decode(token).map_err(|_| {
-                s3_error!(
-                    InvalidArgument,
-                    "The continuation token provided is incorrect"
-                )
-            })?,
+            (Some(token), _) => TOKEN
+                .decode(token)
+                .map_err(|_| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))?,
             // The least byte string after the key.
             (None, Some(key)) => [key.as_bytes(), &[0]].concat(),
             (None, None) => Vec::new(),
@@ -118,36 +108,29 @@ impl State {
             limit,
         };
         let bucket = input.bucket.clone();
-        let listing = self
-            .index
-            .run(move |connection| list(connection, &bucket, &range))
-            .await?;
+        let listing = self.index.run(move |connection| list(connection, &bucket, &range)).await?;
         let key = |key: String| if url { encode_key(&key) } else { key };
         let owner = input.fetch_owner == Some(true);
         let count = listing.objects.len() + listing.prefixes.len();
-        let listed =
-            |object: Object| ListedObject {
-                e_tag: Some(ETag::Strong(object.etag)),
-                key: Some(key(object.key)),
-                last_modified: Some(seconds(object.modified)),
-                owner: owner.then(|| Owner {
-                    display_name: None,
-                    id: Some("root".to_owned()),
-                }),
-                size: i64::try_from(object.size).ok(),
-                storage_class: Some(ObjectStorageClass::from_static(
-                    ObjectStorageClass::STANDARD,
-                )),
-                checksum_algorithm: object.attributes.checksum.as_ref().map(|checksum| {
-                    vec![ChecksumAlgorithm::from_static(checksum.algorithm.name())]
-                }),
-                checksum_type: object
-                    .attributes
-                    .checksum
-                    .as_ref()
-                    .and_then(|checksum| Checksum::to_dto(checksum).checksum_type),
-                ..ListedObject::default()
-            };
+        let listed = |object: Object| ListedObject {
+            e_tag: Some(ETag::Strong(object.etag)),
+            key: Some(key(object.key)),
+            last_modified: Some(seconds(object.modified)),
+            owner: owner.then(|| Owner { display_name: None, id: Some("root".to_owned()) }),
+            size: i64::try_from(object.size).ok(),
+            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+            checksum_algorithm: object
+                .attributes
+                .checksum
+                .as_ref()
+                .map(|checksum| vec![ChecksumAlgorithm::from_static(checksum.algorithm.name())]),
+            checksum_type: object
+                .attributes
+                .checksum
+                .as_ref()
+                .and_then(|checksum| Checksum::to_dto(checksum).checksum_type),
+            ..ListedObject::default()
+        };
         Ok(ListObjectsV2Output {
             is_truncated: Some(listing.next.is_some()),
             next_continuation_token: listing.next.map(|next| TOKEN.encode(next)),
@@ -156,9 +139,7 @@ impl State {
                 listing
                     .prefixes
                     .into_iter()
-                    .map(|prefix| CommonPrefix {
-                        prefix: Some(key(prefix)),
-                    })
+                    .map(|prefix| CommonPrefix { prefix: Some(key(prefix)) })
                     .collect(),
             ),
             name: Some(input.bucket),
@@ -181,10 +162,7 @@ impl State {
         };
         ListBucketsOutput {
             buckets: Some(self.buckets.keys().map(bucket).collect()),
-            owner: Some(Owner {
-                display_name: None,
-                id: Some("root".to_owned()),
-            }),
+            owner: Some(Owner { display_name: None, id: Some("root".to_owned()) }),
             ..ListBucketsOutput::default()
         }
     }
@@ -195,9 +173,6 @@ pub(super) fn url_encoding(encoding: Option<&EncodingType>) -> S3Result<bool> {
     match encoding.map(EncodingType::as_str) {
         None => Ok(false),
         Some(EncodingType::URL) => Ok(true),
-        Some(_) => Err(s3_error!(
-            InvalidArgument,
-            "Invalid Encoding Method specified in Request"
-        )),
+        Some(_) => Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified in Request")),
     }
 }

@@ -49,8 +49,7 @@ const REGION: &str = "eu-west-1";
 
 /// Delivers a notification to a queue (ARN, body). A write is acknowledged only after this returned
 /// `Ok`, so nothing that a client was told is stored can go unnoticed.
-pub type Notify =
-    Arc<dyn Fn(String, String) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub type Notify = Arc<dyn Fn(String, String) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What survives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,16 +79,9 @@ struct State {
 /// A directory is used by one process at a time. A new one sends the `s3:TestEvent`s that S3 sends
 /// when notifications are configured; one that was in use sends what could not be delivered before.
 pub async fn open(
-    root: &Path,
-    durability: Durability,
-    buckets: &[Bucket],
-    identities: Arc<Identities>,
-    notify: Notify,
+    root: &Path, durability: Durability, buckets: &[Bucket], identities: Arc<Identities>, notify: Notify,
 ) -> io::Result<S3> {
-    if let Some(bucket) = buckets
-        .iter()
-        .find(|bucket| !check_bucket_name(&bucket.name))
-    {
+    if let Some(bucket) = buckets.iter().find(|bucket| !check_bucket_name(&bucket.name)) {
         let message = format!("{} is no valid bucket name", bucket.name);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
@@ -103,41 +95,20 @@ pub async fn open(
     }
     let (index, new) = index::Index::open(root, durability, &names)?;
     let mut created = HashMap::new();
-    for (name, at) in index
-        .run(|connection| index::buckets(connection))
-        .await
-        .map_err(io_error)?
-    {
+    for (name, at) in index.run(|connection| index::buckets(connection)).await.map_err(io_error)? {
         created.insert(name, at);
     }
     for name in names {
         let bucket = name.clone();
-        let used = index
-            .run(move |connection| index::files(connection, &bucket))
-            .await;
-        blobs.sweep(
-            &name,
-            &used.map_err(io_error)?.into_iter().collect::<HashSet<_>>(),
-        )?;
+        let used = index.run(move |connection| index::files(connection, &bucket)).await;
+        blobs.sweep(&name, &used.map_err(io_error)?.into_iter().collect::<HashSet<_>>())?;
     }
-    let buckets: BTreeMap<_, _> = buckets
-        .iter()
-        .map(|bucket| (bucket.name.clone(), bucket.clone()))
-        .collect();
-    let state = State {
-        buckets,
-        created,
-        index,
-        blobs,
-        outbox: notification::Outbox::new(notify),
-        identities,
-    };
+    let buckets: BTreeMap<_, _> =
+        buckets.iter().map(|bucket| (bucket.name.clone(), bucket.clone())).collect();
+    let state =
+        State { buckets, created, index, blobs, outbox: notification::Outbox::new(notify), identities };
     if new {
-        let events: Vec<_> = state
-            .buckets
-            .values()
-            .flat_map(notification::test_events)
-            .collect();
+        let events: Vec<_> = state.buckets.values().flat_map(notification::test_events).collect();
         state
             .index
             .run(move |connection| {
@@ -150,11 +121,7 @@ pub async fn open(
             .await
             .map_err(io_error)?;
     }
-    state
-        .outbox
-        .deliver_all(&state.index)
-        .await
-        .map_err(io_error)?;
+    state.outbox.deliver_all(&state.index).await.map_err(io_error)?;
     Ok(S3(Arc::new(state)))
 }
 
@@ -167,21 +134,14 @@ impl S3 {
     /// All keys of a bucket with their sizes, in the order of their bytes.
     pub async fn list(&self, bucket: &str) -> io::Result<Vec<(String, u64)>> {
         let bucket = bucket.to_owned();
-        let all = listing::Range {
-            limit: usize::MAX,
-            ..listing::Range::default()
-        };
+        let all = listing::Range { limit: usize::MAX, ..listing::Range::default() };
         let listing = self
             .0
             .index
             .run(move |connection| listing::list(connection, &bucket, &all))
             .await
             .map_err(io_error)?;
-        Ok(listing
-            .objects
-            .into_iter()
-            .map(|object| (object.key, object.size))
-            .collect())
+        Ok(listing.objects.into_iter().map(|object| (object.key, object.size)).collect())
     }
 
     /// Removes what the buckets' lifecycle rules expire at `now`, and says how many objects that were.
@@ -206,20 +166,14 @@ impl S3 {
             expired += files.len();
             self.0.blobs.remove(&bucket.name, files).await;
         }
-        self.0
-            .outbox
-            .deliver_all(&self.0.index)
-            .await
-            .map_err(io_error)?;
+        self.0.outbox.deliver_all(&self.0.index).await.map_err(io_error)?;
         Ok(expired)
     }
 }
 
 impl State {
     fn bucket(&self, name: &str) -> S3Result<&Bucket> {
-        self.buckets
-            .get(name)
-            .ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+        self.buckets.get(name).ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
     }
 }
 

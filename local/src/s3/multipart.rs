@@ -3,8 +3,8 @@
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
     CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, ListMultipartUploadsInput,
-    ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, Part,
-    StreamingBlob, UploadPartInput, UploadPartOutput,
+    ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, Part, StreamingBlob,
+    UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Request, S3Result, s3_error};
 use ulid::Ulid;
@@ -32,8 +32,7 @@ impl State {
 }
 
 pub(super) async fn create(
-    state: &State,
-    mut input: CreateMultipartUploadInput,
+    state: &State, mut input: CreateMultipartUploadInput,
 ) -> S3Result<CreateMultipartUploadOutput> {
     if input.tagging.is_some() {
         return Err(s3_error!(NotImplemented, "Object tags are not implemented"));
@@ -45,10 +44,7 @@ pub(super) async fn create(
         .map(|algorithm| Algorithm::parse(algorithm.as_str()))
         .transpose()?;
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
-    let composite = match (
-        input.checksum_type.as_ref().map(ChecksumType::as_str),
-        algorithm,
-    ) {
+    let composite = match (input.checksum_type.as_ref().map(ChecksumType::as_str), algorithm) {
         (Some(ChecksumType::FULL_OBJECT), Some(Algorithm::Sha1 | Algorithm::Sha256))
         | (Some(ChecksumType::COMPOSITE), Some(Algorithm::Crc64Nvme)) => {
             return Err(s3_error!(
@@ -75,24 +71,16 @@ pub(super) async fn create(
         checksum_algorithm: input.checksum_algorithm,
         ..CreateMultipartUploadOutput::default()
     };
-    state
-        .index
-        .run(move |connection| uploads::create(connection, &input.bucket, &upload))
-        .await?;
+    state.index.run(move |connection| uploads::create(connection, &input.bucket, &upload)).await?;
     Ok(output)
 }
 
 fn checksum_type(composite: bool) -> ChecksumType {
-    ChecksumType::from_static(if composite {
-        ChecksumType::COMPOSITE
-    } else {
-        ChecksumType::FULL_OBJECT
-    })
+    ChecksumType::from_static(if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
 }
 
 pub(super) async fn upload_part(
-    state: &State,
-    request: S3Request<UploadPartInput>,
+    state: &State, request: S3Request<UploadPartInput>,
 ) -> S3Result<UploadPartOutput> {
     let mut input = request.input;
     if !PART_NUMBERS.contains(&input.part_number) {
@@ -101,31 +89,20 @@ pub(super) async fn upload_part(
             "Part number must be an integer between 1 and 10000, inclusive"
         ));
     }
-    let upload = state
-        .upload(&input.bucket, &input.key, &input.upload_id)
-        .await?;
+    let upload = state.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let mut announced = Announced::new(
         input.content_length,
         input.content_md5.as_deref(),
         only_one(stated_checksums!(input))?,
-        input
-            .checksum_algorithm
-            .as_ref()
-            .map(ChecksumAlgorithm::as_str),
+        input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str),
         request.trailing_headers.as_ref(),
     )?;
     if announced.checksum.is_none() {
         announced.checksum = upload.algorithm.map(AnnouncedChecksum::Unknown);
     }
-    let body = input
-        .body
-        .take()
-        .unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
+    let body = input.body.take().unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
     let received = receive(state, &input.bucket, body, announced).await?;
-    if upload
-        .algorithm
-        .is_some_and(|algorithm| algorithm != received.checksum.algorithm)
-    {
+    if upload.algorithm.is_some_and(|algorithm| algorithm != received.checksum.algorithm) {
         return Err(s3_error!(
             InvalidRequest,
             "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
@@ -133,10 +110,8 @@ pub(super) async fn upload_part(
             received.checksum.algorithm.name()
         ));
     }
-    let mut output = UploadPartOutput {
-        e_tag: Some(ETag::Strong(hex(&received.md5))),
-        ..UploadPartOutput::default()
-    };
+    let mut output =
+        UploadPartOutput { e_tag: Some(ETag::Strong(hex(&received.md5))), ..UploadPartOutput::default() };
     state_checksum!(output, received.checksum);
     let bucket = input.bucket.clone();
     let replaced = state
@@ -151,13 +126,8 @@ pub(super) async fn upload_part(
                 checksum: Some(received.checksum),
             };
             let transaction = connection.transaction()?;
-            let replaced = uploads::put_part(
-                &transaction,
-                &input.bucket,
-                &input.key,
-                &input.upload_id,
-                &part,
-            )?;
+            let replaced =
+                uploads::put_part(&transaction, &input.bucket, &input.key, &input.upload_id, &part)?;
             transaction.commit()?;
             if replaced.is_some() {
                 received.blob.keep();
@@ -171,8 +141,7 @@ pub(super) async fn upload_part(
 }
 
 pub(super) async fn abort(
-    state: &State,
-    input: AbortMultipartUploadInput,
+    state: &State, input: AbortMultipartUploadInput,
 ) -> S3Result<AbortMultipartUploadOutput> {
     let bucket = input.bucket.clone();
     let files = state
@@ -190,16 +159,12 @@ pub(super) async fn abort(
 }
 
 pub(super) async fn list_parts(state: &State, input: ListPartsInput) -> S3Result<ListPartsOutput> {
-    let upload = state
-        .upload(&input.bucket, &input.key, &input.upload_id)
-        .await?;
+    let upload = state.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let limit = page(input.max_parts)?;
     let after = input.part_number_marker.unwrap_or(0);
     let id = upload.id.clone();
-    let mut parts = state
-        .index
-        .run(move |connection| uploads::parts(connection, &id, after, limit + 1))
-        .await?;
+    let mut parts =
+        state.index.run(move |connection| uploads::parts(connection, &id, after, limit + 1)).await?;
     let truncated = parts.len() > limit;
     parts.truncate(limit);
     let listed = |part: &uploads::Part| {
@@ -233,14 +198,10 @@ pub(super) async fn list_parts(state: &State, input: ListPartsInput) -> S3Result
 }
 
 pub(super) async fn list_uploads(
-    state: &State,
-    input: ListMultipartUploadsInput,
+    state: &State, input: ListMultipartUploadsInput,
 ) -> S3Result<ListMultipartUploadsOutput> {
     if input.delimiter.is_some() {
-        return Err(s3_error!(
-            NotImplemented,
-            "Delimiters are not implemented for uploads"
-        ));
+        return Err(s3_error!(NotImplemented, "Delimiters are not implemented for uploads"));
     }
     let limit = page(input.max_uploads)?;
     let url = url_encoding(input.encoding_type.as_ref())?;
@@ -248,10 +209,7 @@ pub(super) async fn list_uploads(
     let prefix = input.prefix.clone().unwrap_or_default();
     let key_marker = input.key_marker.clone().unwrap_or_default();
     // Without an id, the marker stands for all uploads of its key: no id is greater than this.
-    let id_marker = input
-        .upload_id_marker
-        .clone()
-        .unwrap_or_else(|| char::MAX.to_string());
+    let id_marker = input.upload_id_marker.clone().unwrap_or_else(|| char::MAX.to_string());
     let mut uploads = state
         .index
         .run(move |connection| {

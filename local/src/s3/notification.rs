@@ -14,18 +14,11 @@ use super::{Notify, REGION};
 use crate::template::model::{Bucket, Notification};
 
 /// What S3 leaves as it is in the keys of events and of URL-encoded listings, spaces apart.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'*')
-    .remove(b'/');
+const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
 
 /// A key as events and URL-encoded listings write it: `+` for a space.
 pub(super) fn encode_key(key: &str) -> String {
-    utf8_percent_encode(key, KEY)
-        .to_string()
-        .replace("%20", "+")
+    utf8_percent_encode(key, KEY).to_string().replace("%20", "+")
 }
 
 /// A value as a query string writes it.
@@ -42,10 +35,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub fn new(notify: Notify) -> Self {
-        Self {
-            notify,
-            delivering: Mutex::new(()),
-        }
+        Self { notify, delivering: Mutex::new(()) }
     }
 
     /// Sends everything that is owed, and fails if one of `own` could not be sent.
@@ -55,10 +45,7 @@ impl Outbox {
         }
         let failed = self.flush(index).await?;
         if own.iter().any(|id| failed.contains(id)) {
-            return Err(s3_error!(
-                InternalError,
-                "The notification could not be delivered."
-            ));
+            return Err(s3_error!(InternalError, "The notification could not be delivered."));
         }
         Ok(())
     }
@@ -74,9 +61,7 @@ impl Outbox {
         for (id, queue, body) in index.run(|connection| index::owed(connection)).await? {
             match (self.notify)(queue.clone(), body).await {
                 Ok(()) => {
-                    index
-                        .run(move |connection| index::delivered(connection, id))
-                        .await?;
+                    index.run(move |connection| index::delivered(connection, id)).await?;
                 }
                 Err(error) => {
                     tracing::warn!(queue, error, "cannot deliver an S3 notification");
@@ -90,11 +75,7 @@ impl Outbox {
 
 /// Owes what a bucket's notifications promise for an object that is being created.
 pub(super) fn enqueue_created(
-    transaction: &Transaction<'_>,
-    bucket: &Bucket,
-    object: &Object,
-    event: &str,
-    caller: &Caller,
+    transaction: &Transaction<'_>, bucket: &Bucket, object: &Object, event: &str, caller: &Caller,
 ) -> rusqlite::Result<Vec<i64>> {
     let sequencer = index::next_sequencer(transaction, object.modified)?;
     let mut owed = Vec::new();
@@ -103,19 +84,8 @@ pub(super) fn enqueue_created(
             continue;
         }
         let configuration = format!("{}-{number}", bucket.id);
-        let body = created(
-            &bucket.name,
-            &configuration,
-            object,
-            event,
-            caller,
-            sequencer,
-        );
-        owed.push(index::enqueue(
-            transaction,
-            &notification.queue,
-            &body.to_string(),
-        )?);
+        let body = created(&bucket.name, &configuration, object, event, caller, sequencer);
+        owed.push(index::enqueue(transaction, &notification.queue, &body.to_string())?);
     }
     Ok(owed)
 }
@@ -132,12 +102,7 @@ fn wants(notification: &Notification, event: &str, key: &str) -> bool {
 }
 
 fn created(
-    bucket: &str,
-    configuration: &str,
-    object: &Object,
-    event: &str,
-    caller: &Caller,
-    sequencer: i64,
+    bucket: &str, configuration: &str, object: &Object, event: &str, caller: &Caller, sequencer: i64,
 ) -> Value {
     json!({ "Records": [{
         "eventVersion": "2.1",

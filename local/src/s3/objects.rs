@@ -52,19 +52,11 @@ impl State {
     async fn find(&self, bucket: &str, key: &str, caller: &Caller) -> S3Result<Object> {
         self.bucket(bucket)?;
         let (bucket_name, key) = (bucket.to_owned(), key.to_owned());
-        let found = self
-            .index
-            .run(move |connection| index::get(connection, &bucket_name, &key))
-            .await?;
+        let found = self.index.run(move |connection| index::get(connection, &bucket_name, &key)).await?;
         found.ok_or_else(|| caller.missing(bucket))
     }
 
-    async fn delete(
-        &self,
-        bucket: &str,
-        key: &str,
-        if_match: Option<ETagCondition>,
-    ) -> S3Result<()> {
+    async fn delete(&self, bucket: &str, key: &str, if_match: Option<ETagCondition>) -> S3Result<()> {
         let (name, key) = (bucket.to_owned(), key.to_owned());
         let deleted = self
             .index
@@ -78,27 +70,19 @@ impl State {
                     return Ok(Err(condition_failed()));
                 }
                 if existing.is_none() && if_match.is_some() {
-                    return Ok(Err(s3_error!(
-                        NoSuchKey,
-                        "The specified key does not exist."
-                    )));
+                    return Ok(Err(s3_error!(NoSuchKey, "The specified key does not exist.")));
                 }
                 index::delete(&transaction, &name, &key)?;
                 transaction.commit()?;
                 Ok(Ok(existing.map(|object| object.file)))
             })
             .await??;
-        self.blobs
-            .remove(bucket, deleted.into_iter().collect())
-            .await;
+        self.blobs.remove(bucket, deleted.into_iter().collect()).await;
         Ok(())
     }
 }
 
-pub(super) async fn put(
-    state: &Arc<State>,
-    request: S3Request<PutObjectInput>,
-) -> S3Result<PutObjectOutput> {
+pub(super) async fn put(state: &Arc<State>, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
     let caller = Caller::of(&request.extensions)?;
     let mut input = request.input;
     if input.tagging.is_some() {
@@ -110,22 +94,14 @@ pub(super) async fn put(
         input.content_length,
         input.content_md5.as_deref(),
         only_one(stated_checksums!(input))?,
-        input
-            .checksum_algorithm
-            .as_ref()
-            .map(s3s::dto::ChecksumAlgorithm::as_str),
+        input.checksum_algorithm.as_ref().map(s3s::dto::ChecksumAlgorithm::as_str),
         request.trailing_headers.as_ref(),
     )?;
-    let body = input
-        .body
-        .take()
-        .unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
+    let body = input.body.take().unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
     let received = receive(state, &input.bucket, body, announced).await?;
     let etag = hex(&received.md5);
-    let mut output = PutObjectOutput {
-        e_tag: Some(ETag::Strong(etag.clone())),
-        ..PutObjectOutput::default()
-    };
+    let mut output =
+        PutObjectOutput { e_tag: Some(ETag::Strong(etag.clone())), ..PutObjectOutput::default() };
     output.checksum_type = state_checksum!(output, received.checksum);
     attributes.checksum = Some(received.checksum);
     let write = Write {
@@ -144,10 +120,7 @@ pub(super) async fn put(
     Ok(output)
 }
 
-pub(super) async fn get(
-    state: &State,
-    request: S3Request<GetObjectInput>,
-) -> S3Result<GetObjectOutput> {
+pub(super) async fn get(state: &State, request: S3Request<GetObjectInput>) -> S3Result<GetObjectOutput> {
     let caller = Caller::of(&request.extensions)?;
     let input = request.input;
     no_parts(input.part_number)?;
@@ -160,16 +133,11 @@ pub(super) async fn get(
     };
     conditions.check(&object)?;
     let (start, length, content_range) = slice(input.range, object.size)?;
-    file.seek(SeekFrom::Start(start))
-        .await
-        .map_err(S3Error::internal_error)?;
+    file.seek(SeekFrom::Start(start)).await.map_err(S3Error::internal_error)?;
     let attributes = &object.attributes;
     let mut output = GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
-        body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(
-            file.take(length),
-            READ_BUFFER,
-        ))),
+        body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(file.take(length), READ_BUFFER))),
         cache_control: attributes.cache_control.clone(),
         content_disposition: attributes.content_disposition.clone(),
         content_encoding: attributes.content_encoding.clone(),
@@ -194,8 +162,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn head(
-    state: &State,
-    request: S3Request<HeadObjectInput>,
+    state: &State, request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
     let caller = Caller::of(&request.extensions)?;
     let input = request.input;
@@ -230,49 +197,28 @@ pub(super) async fn head(
     {
         output.checksum_type = state_checksum!(output, checksum);
     }
-    let status = if content_range.is_some() {
-        StatusCode::PARTIAL_CONTENT
-    } else {
-        StatusCode::OK
-    };
+    let status = if content_range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     output.content_range = content_range;
     let mut response = S3Response::with_status(output, status);
     // The protocol layer does this for GET only.
     let overrides = [
         (http::header::CACHE_CONTROL, input.response_cache_control),
-        (
-            http::header::CONTENT_DISPOSITION,
-            input.response_content_disposition,
-        ),
-        (
-            http::header::CONTENT_ENCODING,
-            input.response_content_encoding,
-        ),
-        (
-            http::header::CONTENT_LANGUAGE,
-            input.response_content_language,
-        ),
+        (http::header::CONTENT_DISPOSITION, input.response_content_disposition),
+        (http::header::CONTENT_ENCODING, input.response_content_encoding),
+        (http::header::CONTENT_LANGUAGE, input.response_content_language),
         (http::header::CONTENT_TYPE, input.response_content_type),
-        (
-            http::header::EXPIRES,
-            input.response_expires.as_ref().and_then(http_date),
-        ),
+        (http::header::EXPIRES, input.response_expires.as_ref().and_then(http_date)),
     ];
     response.headers = overridden(overrides)?;
     Ok(response)
 }
 
-fn overridden(
-    overrides: impl IntoIterator<Item = (HeaderName, Option<String>)>,
-) -> S3Result<HeaderMap> {
+fn overridden(overrides: impl IntoIterator<Item = (HeaderName, Option<String>)>) -> S3Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in overrides {
         let Some(value) = value else { continue };
         let value = HeaderValue::try_from(value).map_err(|_| {
-            s3_error!(
-                InvalidArgument,
-                "Header value cannot be represented using ISO-8859-1."
-            )
+            s3_error!(InvalidArgument, "Header value cannot be represented using ISO-8859-1.")
         })?;
         headers.insert(name, value);
     }
@@ -286,26 +232,17 @@ fn wants_checksum(mode: Option<&ChecksumMode>) -> bool {
 fn no_parts(number: Option<i32>) -> S3Result<()> {
     match number {
         None => Ok(()),
-        Some(_) => Err(s3_error!(
-            NotImplemented,
-            "Reading by part number is not implemented"
-        )),
+        Some(_) => Err(s3_error!(NotImplemented, "Reading by part number is not implemented")),
     }
 }
 
-pub(super) async fn delete(
-    state: &State,
-    input: DeleteObjectInput,
-) -> S3Result<DeleteObjectOutput> {
-    state
-        .delete(&input.bucket, &input.key, input.if_match)
-        .await?;
+pub(super) async fn delete(state: &State, input: DeleteObjectInput) -> S3Result<DeleteObjectOutput> {
+    state.delete(&input.bucket, &input.key, input.if_match).await?;
     Ok(DeleteObjectOutput::default())
 }
 
 pub(super) async fn delete_many(
-    state: &State,
-    request: S3Request<DeleteObjectsInput>,
+    state: &State, request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<DeleteObjectsOutput> {
     let caller = Caller::of(&request.extensions)?;
     let input = request.input;
@@ -328,10 +265,7 @@ pub(super) async fn delete_many(
         };
         match result {
             Ok(()) => {
-                deleted.push(DeletedObject {
-                    key: Some(object.key),
-                    ..DeletedObject::default()
-                });
+                deleted.push(DeletedObject { key: Some(object.key), ..DeletedObject::default() });
             }
             Err(error) => errors.push(listed_error(object.key, &error)),
         }

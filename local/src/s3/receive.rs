@@ -43,29 +43,18 @@ pub(super) struct Received {
 impl Announced {
     /// From the headers of an upload whose body is the object.
     pub fn new(
-        content_length: Option<i64>,
-        content_md5: Option<&str>,
-        stated: Option<(Algorithm, String)>,
-        algorithm: Option<&str>,
-        trailers: Option<&TrailingHeaders>,
+        content_length: Option<i64>, content_md5: Option<&str>, stated: Option<(Algorithm, String)>,
+        algorithm: Option<&str>, trailers: Option<&TrailingHeaders>,
     ) -> S3Result<Self> {
-        let length = content_length
-            .and_then(|length| u64::try_from(length).ok())
-            .ok_or_else(|| {
-                s3_error!(
-                    MissingContentLength,
-                    "You must provide the Content-Length HTTP header."
-                )
-            })?;
+        let length = content_length.and_then(|length| u64::try_from(length).ok()).ok_or_else(|| {
+            s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header.")
+        })?;
         if length > LARGEST {
             return Err(too_large());
         }
         let md5 = content_md5.map(|text| match BASE64.decode(text) {
             Ok(md5) if md5.len() == 16 => Ok(md5),
-            _ => Err(s3_error!(
-                InvalidDigest,
-                "The Content-MD5 you specified was invalid."
-            )),
+            _ => Err(s3_error!(InvalidDigest, "The Content-MD5 you specified was invalid.")),
         });
         let algorithm = algorithm.map(Algorithm::parse).transpose()?;
         let checksum = match (stated, algorithm, trailers) {
@@ -82,29 +71,19 @@ impl Announced {
             }
             (None, None, _) => None,
         };
-        Ok(Self {
-            size: length..=length,
-            md5: md5.transpose()?,
-            checksum,
-        })
+        Ok(Self { size: length..=length, md5: md5.transpose()?, checksum })
     }
 }
 
 pub(super) fn too_large() -> S3Error {
-    s3_error!(
-        EntityTooLarge,
-        "Your proposed upload exceeds the maximum allowed size"
-    )
+    s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size")
 }
 
 /// Stores a body. Whatever is wrong with it, nothing of it stays.
 ///
 /// What comes without a checksum gets the one that S3 adds by itself, CRC-64/NVME.
 pub(super) async fn receive<E: Into<StdError>>(
-    state: &State,
-    bucket: &str,
-    body: impl Stream<Item = Result<Bytes, E>>,
-    announced: Announced,
+    state: &State, bucket: &str, body: impl Stream<Item = Result<Bytes, E>>, announced: Announced,
 ) -> S3Result<Received> {
     let algorithm = match &announced.checksum {
         Some(
@@ -114,11 +93,8 @@ pub(super) async fn receive<E: Into<StdError>>(
         ) => *algorithm,
         None => Algorithm::Crc64Nvme,
     };
-    let mut draft = state
-        .blobs
-        .create(bucket, true, Some(algorithm))
-        .await
-        .map_err(S3Error::internal_error)?;
+    let mut draft =
+        state.blobs.create(bucket, true, Some(algorithm)).await.map_err(S3Error::internal_error)?;
     let mut body = std::pin::pin!(body);
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| body_error(&error.into()))?;
@@ -131,30 +107,17 @@ pub(super) async fn receive<E: Into<StdError>>(
         return Err(if announced.size.start() == announced.size.end() {
             incomplete()
         } else {
-            s3_error!(
-                EntityTooSmall,
-                "Your proposed upload is smaller than the minimum allowed size"
-            )
+            s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size")
         });
     }
-    let Written {
-        blob,
-        size,
-        md5,
-        checksum,
-    } = draft.finish().await.map_err(S3Error::internal_error)?;
+    let Written { blob, size, md5, checksum } = draft.finish().await.map_err(S3Error::internal_error)?;
     if announced.md5.is_some_and(|announced| announced != md5) {
-        return Err(s3_error!(
-            BadDigest,
-            "The Content-MD5 you specified did not match what we received."
-        ));
+        return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
     }
     let checksum = checksum.expect("the draft was created with an algorithm");
     let stated = match announced.checksum {
         Some(AnnouncedChecksum::Value(_, value)) => Some(value),
-        Some(AnnouncedChecksum::Trailer(algorithm, trailers)) => {
-            Some(trailer(algorithm, &trailers)?)
-        }
+        Some(AnnouncedChecksum::Trailer(algorithm, trailers)) => Some(trailer(algorithm, &trailers)?),
         Some(AnnouncedChecksum::Unknown(_)) | None => None,
     };
     if stated.is_some_and(|stated| stated != checksum.value) {
@@ -164,12 +127,7 @@ pub(super) async fn receive<E: Into<StdError>>(
             checksum.algorithm.name()
         ));
     }
-    Ok(Received {
-        blob,
-        size,
-        md5,
-        checksum,
-    })
+    Ok(Received { blob, size, md5, checksum })
 }
 
 fn trailer(algorithm: Algorithm, trailers: &TrailingHeaders) -> S3Result<String> {

@@ -34,11 +34,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A pause after an accept that failed, which happens when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn serve(
-    s3: S3,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
+pub(super) async fn serve(s3: S3, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
     let service = {
         let mut builder = S3ServiceBuilder::new(s3.clone());
         builder.set_auth(s3.clone());
@@ -56,13 +52,7 @@ pub(super) async fn serve(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        connections.spawn(connection(
-            s3.clone(),
-            service.clone(),
-            stream,
-            peer,
-            shutdown.clone(),
-        ));
+        connections.spawn(connection(s3.clone(), service.clone(), stream, peer, shutdown.clone()));
     }
     drop(listener);
     let finished = async { while connections.join_next().await.is_some() {} };
@@ -72,11 +62,7 @@ pub(super) async fn serve(
 }
 
 async fn connection(
-    s3: S3,
-    service: S3Service,
-    stream: TcpStream,
-    peer: SocketAddr,
-    shutdown: CancellationToken,
+    s3: S3, service: S3Service, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken,
 ) {
     // Without it the last packet of an answer waits for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
@@ -100,30 +86,21 @@ async fn connection(
     }
 }
 
-async fn respond(
-    s3: S3,
-    service: S3Service,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
+async fn respond(s3: S3, service: S3Service, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let body = SharedBody(Arc::new(Mutex::new(body)));
     let rest = body.clone();
     // Polling would invite a client to send that waits to be invited.
     let waits = parts.headers.contains_key(EXPECT);
     let request_id = Ulid::new().to_string();
-    let origin = Origin {
-        request_id: request_id.clone(),
-        source_ip: peer.ip().to_string(),
-    };
+    let origin = Origin { request_id: request_id.clone(), source_ip: peer.ip().to_string() };
     let path = parts.uri.path().to_owned();
     let path = path.strip_prefix('/').unwrap_or_default();
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
     let bucket = percent_decode_str(bucket).decode_utf8_lossy().into_owned();
     let rules = s3.0.buckets.get(&bucket);
-    let cross_origin = rules
-        .map(|rules| cors::answer(rules, parts.method.as_str(), &parts.headers))
-        .unwrap_or_default();
+    let cross_origin =
+        rules.map(|rules| cors::answer(rules, parts.method.as_str(), &parts.headers)).unwrap_or_default();
 
     let answer: S3Result<Response<Body>> = if parts.method == Method::OPTIONS {
         cors::preflight(rules, &parts.headers).map(|headers| {
@@ -133,18 +110,16 @@ async fn respond(
         })
     } else if parts.method == Method::POST && key.is_empty() && form::is_form(&parts.headers) {
         let frames = BodyStream::new(body).filter_map(|frame| async {
-            frame
-                .map(|frame| frame.into_data().ok())
-                .map_err(StdError::from)
-                .transpose()
+            frame.map(|frame| frame.into_data().ok()).map_err(StdError::from).transpose()
         });
         form::post(&s3.0, &bucket, &parts.headers, origin, frames).await
     } else {
         parts.extensions.insert(origin);
         let request = Request::from_parts(parts, Body::http_body(body));
-        service.call(request).await.map_err(|error| {
-            S3Error::with_source(s3s::S3ErrorCode::InternalError, StdError::from(error))
-        })
+        service
+            .call(request)
+            .await
+            .map_err(|error| S3Error::with_source(s3s::S3ErrorCode::InternalError, StdError::from(error)))
     };
     let mut response = answer.unwrap_or_else(error_response);
     if !response.status().is_success() && !waits {
@@ -190,24 +165,17 @@ impl hyper::body::Body for SharedBody {
     type Error = hyper::Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        self: Pin<&mut Self>, context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Pin::new(&mut *body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_end_stream()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .size_hint()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
     }
 }

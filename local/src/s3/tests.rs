@@ -66,27 +66,12 @@ impl Stack {
             }
             .boxed()
         });
-        let s3 = open(
-            root.path(),
-            Durability::Synced,
-            &buckets,
-            identities(),
-            notify,
-        )
-        .await
-        .unwrap();
+        let s3 = open(root.path(), Durability::Synced, &buckets, identities(), notify).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(s3.clone().serve(listener, shutdown.clone()));
-        Self {
-            s3,
-            address,
-            sent,
-            root,
-            shutdown,
-            server,
-        }
+        Self { s3, address, sent, root, shutdown, server }
     }
 
     /// Stops the server and lets go of the directory, as the end of the process would.
@@ -132,50 +117,26 @@ impl Stack {
 
     async fn put(&self, key: &str, body: &[u8]) {
         let body = ByteStream::from(body.to_vec());
-        self.client()
-            .put_object()
-            .bucket(BUCKET)
-            .key(key)
-            .body(body)
-            .send()
-            .await
-            .unwrap();
+        self.client().put_object().bucket(BUCKET).key(key).body(body).send().await.unwrap();
     }
 
     async fn read(&self, key: &str) -> Vec<u8> {
-        let object = self
-            .client()
-            .get_object()
-            .bucket(BUCKET)
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        let object = self.client().get_object().bucket(BUCKET).key(key).send().await.unwrap();
         object.body.collect().await.unwrap().to_vec()
     }
 
     async fn keys(&self) -> Vec<String> {
-        self.s3
-            .list(BUCKET)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect()
+        self.s3.list(BUCKET).await.unwrap().into_iter().map(|(key, _)| key).collect()
     }
 
     /// How many files the bucket's directory holds.
     fn files(&self) -> usize {
-        std::fs::read_dir(self.root.path().join(BUCKET))
-            .unwrap()
-            .count()
+        std::fs::read_dir(self.root.path().join(BUCKET)).unwrap().count()
     }
 
     fn sent(&self) -> Vec<serde_json::Value> {
         let sent = self.sent.lock().unwrap();
-        sent.iter()
-            .map(|(_, body)| serde_json::from_str(body).unwrap())
-            .collect()
+        sent.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect()
     }
 }
 
@@ -196,10 +157,7 @@ fn notifying(events: &[&str], prefix: &str, suffix: &str) -> Bucket {
         prefix: prefix.to_owned(),
         suffix: suffix.to_owned(),
     };
-    Bucket {
-        notifications: vec![notification],
-        ..bucket(BUCKET)
-    }
+    Bucket { notifications: vec![notification], ..bucket(BUCKET) }
 }
 
 /// `root` may do everything, `reader` only read and `writer` only write under `in/`, `nobody` nothing.
@@ -224,10 +182,7 @@ fn identities() -> Arc<Identities> {
     Arc::new(Identities::new([
         identity("root", None),
         identity("reader", Some(vec![allow(&["s3:GetObject"], objects)])),
-        identity(
-            "writer",
-            Some(vec![allow(&["s3:PutObject", "s3:DeleteObject"], objects)]),
-        ),
+        identity("writer", Some(vec![allow(&["s3:PutObject", "s3:DeleteObject"], objects)])),
         identity("browser", Some(vec![browse])),
         identity("nobody", Some(vec![])),
     ]))
@@ -239,20 +194,13 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     result: Result<T, SdkError<E>>,
 ) -> String {
     let error = result.expect_err("the request should be refused");
-    error
-        .code()
-        .unwrap_or_else(|| panic!("no code in {error:?}"))
-        .to_owned()
+    error.code().unwrap_or_else(|| panic!("no code in {error:?}")).to_owned()
 }
 
 #[track_caller]
 fn status<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, SdkError<E>>) -> u16 {
     let error = result.expect_err("the request should be refused");
-    error
-        .raw_response()
-        .unwrap_or_else(|| panic!("no response in {error:?}"))
-        .status()
-        .as_u16()
+    error.raw_response().unwrap_or_else(|| panic!("no response in {error:?}")).status().as_u16()
 }
 
 /// Waits until a condition holds, for ten seconds at most.
@@ -262,9 +210,7 @@ async fn wait_for(condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), poll)
-        .await
-        .expect("the condition never held");
+    tokio::time::timeout(Duration::from_secs(10), poll).await.expect("the condition never held");
 }
 
 /// Plain HTTP, without the SDK's ideas.

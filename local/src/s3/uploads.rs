@@ -40,11 +40,7 @@ pub(super) fn no_such_upload() -> S3Error {
     )
 }
 
-pub(super) fn create(
-    connection: &Connection,
-    bucket: &str,
-    upload: &Upload,
-) -> rusqlite::Result<()> {
+pub(super) fn create(connection: &Connection, bucket: &str, upload: &Upload) -> rusqlite::Result<()> {
     connection.execute(
         "INSERT INTO uploads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
@@ -68,62 +64,35 @@ fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
         key: text(row.get(1)?),
         initiated: row.get(2)?,
         attributes: json(3, &row.get::<_, String>(3)?)?,
-        algorithm: row
-            .get::<_, Option<String>>(4)?
-            .map(|text| json(4, &text))
-            .transpose()?,
+        algorithm: row.get::<_, Option<String>>(4)?.map(|text| json(4, &text)).transpose()?,
         composite: row.get(5)?,
     })
 }
 
 pub(super) fn find(
-    connection: &Connection,
-    bucket: &str,
-    key: &str,
-    id: &str,
+    connection: &Connection, bucket: &str, key: &str, id: &str,
 ) -> rusqlite::Result<Option<Upload>> {
-    let sql =
-        format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3");
-    connection
-        .query_row(&sql, params![id, bucket, key.as_bytes()], upload)
-        .optional()
+    let sql = format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3");
+    connection.query_row(&sql, params![id, bucket, key.as_bytes()], upload).optional()
 }
 
 /// The uploads of a bucket whose keys begin with a prefix, after a key and, of that key, an id.
 pub(super) fn list(
-    connection: &Connection,
-    bucket: &str,
-    prefix: &str,
-    after: (&str, &str),
-    limit: usize,
+    connection: &Connection, bucket: &str, prefix: &str, after: (&str, &str), limit: usize,
 ) -> rusqlite::Result<Vec<Upload>> {
     let sql = format!(
         "SELECT {UPLOAD_COLUMNS} FROM uploads
          WHERE bucket = ?1 AND substr(key, 1, ?2) = ?3 AND (key, id) > (?4, ?5)
          ORDER BY key, id LIMIT ?6"
     );
-    let parameters = params![
-        bucket,
-        prefix.len(),
-        prefix.as_bytes(),
-        after.0.as_bytes(),
-        after.1,
-        limit
-    ];
-    connection
-        .prepare(&sql)?
-        .query_map(parameters, upload)?
-        .collect()
+    let parameters = params![bucket, prefix.len(), prefix.as_bytes(), after.0.as_bytes(), after.1, limit];
+    connection.prepare(&sql)?.query_map(parameters, upload)?.collect()
 }
 
 /// Adds a part, replacing one of the same number: the files that are no longer needed, or `None` if
 /// there is no such upload any more.
 pub(super) fn put_part(
-    transaction: &Transaction<'_>,
-    bucket: &str,
-    key: &str,
-    id: &str,
-    part: &Part,
+    transaction: &Transaction<'_>, bucket: &str, key: &str, id: &str, part: &Part,
 ) -> rusqlite::Result<Option<Vec<String>>> {
     if find(transaction, bucket, key, id)?.is_none() {
         return Ok(None);
@@ -152,10 +121,7 @@ pub(super) fn put_part(
 
 /// The parts of an upload after a number.
 pub(super) fn parts(
-    connection: &Connection,
-    id: &str,
-    after: i32,
-    limit: usize,
+    connection: &Connection, id: &str, after: i32, limit: usize,
 ) -> rusqlite::Result<Vec<Part>> {
     let mut statement = connection.prepare(
         "SELECT number, file, size, md5, modified, checksum FROM parts
@@ -168,23 +134,15 @@ pub(super) fn parts(
             size: row.get(2)?,
             md5: row.get(3)?,
             modified: row.get(4)?,
-            checksum: row
-                .get::<_, Option<String>>(5)?
-                .map(|text| json(5, &text))
-                .transpose()?,
+            checksum: row.get::<_, Option<String>>(5)?.map(|text| json(5, &text)).transpose()?,
         })
     };
-    statement
-        .query_map(params![id, after, limit], part)?
-        .collect()
+    statement.query_map(params![id, after, limit], part)?.collect()
 }
 
 /// Ends an upload: the files of its parts, or `None` if there is no such upload.
 pub(super) fn remove(
-    transaction: &Transaction<'_>,
-    bucket: &str,
-    key: &str,
-    id: &str,
+    transaction: &Transaction<'_>, bucket: &str, key: &str, id: &str,
 ) -> rusqlite::Result<Option<Vec<String>>> {
     let removed = transaction.execute(
         "DELETE FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3",
@@ -193,12 +151,8 @@ pub(super) fn remove(
     if removed == 0 {
         return Ok(None);
     }
-    let mut statement =
-        transaction.prepare("DELETE FROM parts WHERE upload = ?1 RETURNING file")?;
-    statement
-        .query_map([id], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()
-        .map(Some)
+    let mut statement = transaction.prepare("DELETE FROM parts WHERE upload = ?1 RETURNING file")?;
+    statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>().map(Some)
 }
 
 pub(super) fn now() -> i64 {

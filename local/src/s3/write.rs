@@ -38,36 +38,23 @@ pub(super) struct WriteConditions {
 }
 
 enum Outcome {
-    Written {
-        garbage: Vec<String>,
-        owed: Vec<i64>,
-        modified: i64,
-    },
+    Written { garbage: Vec<String>, owed: Vec<i64>, modified: i64 },
     NoSuchKey,
     ConditionFailed,
     NoSuchUpload,
 }
 
 impl WriteConditions {
-    pub fn new(
-        if_match: Option<ETagCondition>,
-        if_none_match: Option<ETagCondition>,
-    ) -> S3Result<Self> {
+    pub fn new(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> S3Result<Self> {
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-        if if_none_match
-            .as_ref()
-            .is_some_and(|condition| !condition.is_any())
-        {
+        if if_none_match.as_ref().is_some_and(|condition| !condition.is_any()) {
             return Err(s3_error!(
                 NotImplemented,
                 "A header you provided implies functionality that is not implemented: \
                  If-None-Match with anything but *"
             ));
         }
-        Ok(Self {
-            if_match,
-            if_none_match,
-        })
+        Ok(Self { if_match, if_none_match })
     }
 
     /// `None` if the write may go on.
@@ -79,9 +66,7 @@ impl WriteConditions {
         let Some(existing) = existing else {
             return Some(Outcome::NoSuchKey);
         };
-        let matches = if_match
-            .as_etag()
-            .is_none_or(|etag| etag.value() == existing.etag);
+        let matches = if_match.as_etag().is_none_or(|etag| etag.value() == existing.etag);
         (!matches).then_some(Outcome::ConditionFailed)
     }
 }
@@ -94,26 +79,14 @@ pub(super) async fn commit(state: &Arc<State>, write: Write) -> S3Result<i64> {
     let state = Arc::clone(state);
     let task = async move {
         let bucket = state.bucket(&write.bucket)?.clone();
-        let outcome = state
-            .index
-            .run(move |connection| transact(connection, &bucket, write))
-            .await?;
+        let outcome = state.index.run(move |connection| transact(connection, &bucket, write)).await?;
         match outcome {
-            (
-                name,
-                Outcome::Written {
-                    garbage,
-                    owed,
-                    modified,
-                },
-            ) => {
+            (name, Outcome::Written { garbage, owed, modified }) => {
                 state.blobs.remove(&name, garbage).await;
                 state.outbox.deliver(&state.index, &owed).await?;
                 Ok(modified)
             }
-            (_, Outcome::NoSuchKey) => {
-                Err(s3_error!(NoSuchKey, "The specified key does not exist."))
-            }
+            (_, Outcome::NoSuchKey) => Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
             (_, Outcome::ConditionFailed) => Err(condition_failed()),
             (_, Outcome::NoSuchUpload) => Err(uploads::no_such_upload()),
         }
@@ -122,16 +95,11 @@ pub(super) async fn commit(state: &Arc<State>, write: Write) -> S3Result<i64> {
 }
 
 pub(super) fn condition_failed() -> S3Error {
-    s3_error!(
-        PreconditionFailed,
-        "At least one of the pre-conditions you specified did not hold"
-    )
+    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
 }
 
 fn transact(
-    connection: &mut Connection,
-    bucket: &Bucket,
-    write: Write,
+    connection: &mut Connection, bucket: &Bucket, write: Write,
 ) -> rusqlite::Result<(String, Outcome)> {
     let transaction = connection.transaction()?;
     let existing = index::get(&transaction, &bucket.name, &write.key)?;
@@ -155,16 +123,8 @@ fn transact(
         attributes: write.attributes,
     };
     index::put(&transaction, &write.bucket, &object)?;
-    let owed =
-        notification::enqueue_created(&transaction, bucket, &object, write.event, &write.caller)?;
+    let owed = notification::enqueue_created(&transaction, bucket, &object, write.event, &write.caller)?;
     transaction.commit()?;
     write.blob.keep();
-    Ok((
-        write.bucket,
-        Outcome::Written {
-            garbage,
-            owed,
-            modified: object.modified,
-        },
-    ))
+    Ok((write.bucket, Outcome::Written { garbage, owed, modified: object.modified }))
 }

@@ -1,9 +1,11 @@
 //! The services as the triggers see them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::{Mutex, watch};
 
 use crate::dynamodb::Tables;
 use crate::lambda::Functions;
@@ -35,21 +37,35 @@ impl Messages for Queues {
     }
 }
 
-impl Records for Tables {
+/// The tables as one reader of their streams sees them. It hears of every write since it was made, also of
+/// those that come between a look and the wait for the next.
+#[derive(Clone)]
+pub struct Streams {
+    tables: Tables,
+    changes: Arc<Mutex<watch::Receiver<()>>>,
+}
+
+impl Streams {
+    /// For one reader.
+    pub fn new(tables: Tables) -> Self {
+        let changes = Arc::new(Mutex::new(tables.changes()));
+        Self { tables, changes }
+    }
+}
+
+impl Records for Streams {
     async fn read(&self, table: &str, consumer: &str, max: usize) -> Result<Vec<Record>, Failure> {
-        let records = self.stream(table, consumer, max).await?;
-        let records = records.into_iter();
+        let records = self.tables.stream(table, consumer, max).await?.into_iter();
         Ok(records.map(|record| Record { sequence: record.sequence_number, record: record.event }).collect())
     }
 
     async fn advance(&self, table: &str, consumer: &str, sequence: &str) -> Result<(), Failure> {
-        Ok(Self::advance(self, table, consumer, sequence).await?)
+        Ok(self.tables.advance(table, consumer, sequence).await?)
     }
 
     async fn changed(&self, _table: &str) {
-        let mut changes = self.changes();
-        // A sender that is gone means the stack is, and the caller's token says so.
-        let _ = changes.changed().await;
+        // A sender that is gone means the stack is, and the reader's token says so.
+        let _ = self.changes.lock().await.changed().await;
     }
 }
 

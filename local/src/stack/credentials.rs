@@ -32,7 +32,8 @@ impl Seed {
         &self, name: &str, statements: Option<Vec<Statement>>, references: References,
     ) -> Identity {
         let derive = |purpose: &str| {
-            let digest = Sha256::new().chain_update(self.0).chain_update(purpose).chain_update(name).finalize();
+            let digest =
+                Sha256::new().chain_update(self.0).chain_update(purpose).chain_update(name).finalize();
             format!("{digest:X}")
         };
         Identity {

@@ -25,7 +25,8 @@ pub async fn find_or_create(directory: &Path, functions: &Functions) -> Result<(
     }
     let event = Bytes::from_static(br#"{"name":"First project"}"#);
     let answer = functions.invoke("CreateProject", event).await;
-    let answer = answer.map_err(|error| format!("the first project was not created: {}", error.document()))?;
+    let answer =
+        answer.map_err(|error| format!("the first project was not created: {}", error.document()))?;
     let first: FirstProject = serde_json::from_slice(&answer)?;
     write_private(&file, &serde_json::to_vec(&first)?)?;
     Ok((first.project, first.key))

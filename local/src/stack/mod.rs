@@ -38,6 +38,7 @@ use crate::template::{Context, Template};
 use crate::triggers::queue::QueuePoller;
 use crate::triggers::schedule::{SystemClock, Timers};
 use crate::triggers::stream::StreamReader;
+use adapters::Streams;
 use credentials::Seed;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -218,9 +219,9 @@ fn start_triggers(parts: &Parts, stop: &CancellationToken, tasks: &TaskTracker) 
                     tasks.spawn(poller.run(stop.clone()));
                 }
                 Trigger::Stream(mapping) => {
-                    let (tables, functions) = (parts.tables.clone(), parts.functions.clone());
+                    let (streams, functions) = (Streams::new(parts.tables.clone()), parts.functions.clone());
                     let queues = parts.queues.clone();
-                    let reader = StreamReader::new(function, mapping.clone(), tables, functions, queues)?;
+                    let reader = StreamReader::new(function, mapping.clone(), streams, functions, queues)?;
                     tasks.spawn(reader.run(stop.clone()));
                 }
                 // The gateway and the timers have these.
@@ -254,8 +255,8 @@ impl Parts {
 }
 
 fn serve(
-    parts: &Parts, ready: &Ready, identities: Arc<Identities>, listeners: Listeners, stop: &CancellationToken,
-    tasks: &TaskTracker,
+    parts: &Parts, ready: &Ready, identities: Arc<Identities>, listeners: Listeners,
+    stop: &CancellationToken, tasks: &TaskTracker,
 ) {
     let deployment = &parts.deployment;
     let routes = deployment.functions.iter().flat_map(|function| {

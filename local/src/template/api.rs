@@ -46,8 +46,13 @@ pub fn read(properties: &Property<'_>, functions: &[String]) -> Result<Api, Temp
 
 fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Authorizer, TemplateError> {
     authorizer.only(&[
-        "FunctionArn", "FunctionInvokeRole", "FunctionPayloadFormatVersion", "EnableFunctionDefaultPermissions",
-        "AuthorizerPayloadFormatVersion", "EnableSimpleResponses", "Identity",
+        "FunctionArn",
+        "FunctionInvokeRole",
+        "FunctionPayloadFormatVersion",
+        "EnableFunctionDefaultPermissions",
+        "AuthorizerPayloadFormatVersion",
+        "EnableSimpleResponses",
+        "Identity",
     ])?;
     let version = authorizer.require("AuthorizerPayloadFormatVersion")?;
     // YAML reads an unquoted 2.0 as a number.
@@ -88,7 +93,14 @@ fn read_cors(cors: &Property<'_>) -> Result<Option<Cors>, TemplateError> {
         let all = Cors { origins: vec!["*".to_owned()], ..Cors::default() };
         return Ok(cors.boolean()?.then_some(all));
     }
-    cors.only(&["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"])?;
+    cors.only(&[
+        "AllowOrigins",
+        "AllowMethods",
+        "AllowHeaders",
+        "ExposeHeaders",
+        "MaxAge",
+        "AllowCredentials",
+    ])?;
     let list = |key| cors.get(key)?.map_or(Ok(Vec::new()), |list| list.strings());
     let cors = Cors {
         origins: list("AllowOrigins")?,

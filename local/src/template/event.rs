@@ -20,10 +20,7 @@ const TYPES: [&str; 5] = ["HttpApi", "SQS", "DynamoDB", "Schedule", "ScheduleV2"
 
 /// Reads one event; `None` if it is switched off.
 pub fn read(
-    function: &str,
-    name: &str,
-    event: &Property<'_>,
-    catalogue: &Catalogue,
+    function: &str, name: &str, event: &Property<'_>, catalogue: &Catalogue,
 ) -> Result<Option<Trigger>, TemplateError> {
     let kind = event.require("Type")?;
     let absent = Value::Null;
@@ -38,7 +35,14 @@ pub fn read(
         "DynamoDB" => Trigger::Stream(stream(&properties, catalogue)?),
         "Schedule" => {
             properties.only(&[
-                "Schedule", "Input", "Enabled", "State", "Name", "Description", "RetryPolicy", "DeadLetterConfig",
+                "Schedule",
+                "Input",
+                "Enabled",
+                "State",
+                "Name",
+                "Description",
+                "RetryPolicy",
+                "DeadLetterConfig",
             ])?;
             Trigger::Schedule(Schedule {
                 arn: format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{STACK}-{function}{name}"),
@@ -48,7 +52,8 @@ pub fn read(
         }
         "ScheduleV2" => Trigger::Schedule(schedule_v2(function, name, &properties)?),
         other => {
-            let near = nearest(other, TYPES).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let near =
+                nearest(other, TYPES).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(kind.unsupported(format!(
                 "events of type `{other}` are not run locally; known are {}{near}",
                 TYPES.join(", ")
@@ -107,10 +112,16 @@ fn method(property: &Property<'_>) -> Result<String, TemplateError> {
 
 fn queue(event: &Property<'_>, catalogue: &Catalogue) -> Result<QueueMapping, TemplateError> {
     event.only(&[
-        "Queue", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes", "ScalingConfig",
-        "FilterCriteria", "Enabled",
+        "Queue",
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "FunctionResponseTypes",
+        "ScalingConfig",
+        "FilterCriteria",
+        "Enabled",
     ])?;
-    let concurrency = event.get("ScalingConfig")?.map_or(Ok(None), |config| config.get("MaximumConcurrency"))?;
+    let concurrency =
+        event.get("ScalingConfig")?.map_or(Ok(None), |config| config.get("MaximumConcurrency"))?;
     Ok(QueueMapping {
         queue: catalogue.queue(&event.require("Queue")?)?,
         batch_size: batch_size(event, 10)?,
@@ -123,9 +134,18 @@ fn queue(event: &Property<'_>, catalogue: &Catalogue) -> Result<QueueMapping, Te
 
 fn stream(event: &Property<'_>, catalogue: &Catalogue) -> Result<StreamMapping, TemplateError> {
     event.only(&[
-        "Stream", "StartingPosition", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes",
-        "BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "ParallelizationFactor",
-        "DestinationConfig", "FilterCriteria", "Enabled",
+        "Stream",
+        "StartingPosition",
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "FunctionResponseTypes",
+        "BisectBatchOnFunctionError",
+        "MaximumRetryAttempts",
+        "MaximumRecordAgeInSeconds",
+        "ParallelizationFactor",
+        "DestinationConfig",
+        "FilterCriteria",
+        "Enabled",
     ])?;
     event.require("StartingPosition")?;
     let retries: Option<i64> = event.get("MaximumRetryAttempts")?.map(|it| it.integer()).transpose()?;
@@ -146,8 +166,19 @@ fn stream(event: &Property<'_>, catalogue: &Catalogue) -> Result<StreamMapping, 
 
 fn schedule_v2(function: &str, name: &str, event: &Property<'_>) -> Result<Schedule, TemplateError> {
     event.only(&[
-        "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Input", "State", "Name",
-        "Description", "GroupName", "OmitName", "RetryPolicy", "DeadLetterConfig", "PermissionsBoundary", "RoleArn",
+        "ScheduleExpression",
+        "ScheduleExpressionTimezone",
+        "FlexibleTimeWindow",
+        "Input",
+        "State",
+        "Name",
+        "Description",
+        "GroupName",
+        "OmitName",
+        "RetryPolicy",
+        "DeadLetterConfig",
+        "PermissionsBoundary",
+        "RoleArn",
     ])?;
     if let Some(zone) = event.get("ScheduleExpressionTimezone")?
         && !["UTC", "Etc/UTC"].contains(&zone.string()?.as_str())
@@ -171,7 +202,9 @@ fn expression(event: &Property<'_>, key: &str) -> Result<String, TemplateError> 
 
 fn input(event: &Property<'_>) -> Result<Option<Value>, TemplateError> {
     let Some(input) = event.get("Input")? else { return Ok(None) };
-    serde_json::from_str(&input.string()?).map(Some).map_err(|error| input.invalid(format!("not JSON: {error}")))
+    serde_json::from_str(&input.string()?)
+        .map(Some)
+        .map_err(|error| input.invalid(format!("not JSON: {error}")))
 }
 
 fn batch_size(event: &Property<'_>, default: usize) -> Result<usize, TemplateError> {
@@ -197,7 +230,8 @@ fn report_failures(event: &Property<'_>) -> Result<bool, TemplateError> {
 }
 
 fn filters(event: &Property<'_>) -> Result<Vec<Value>, TemplateError> {
-    let Some(list) = event.get("FilterCriteria")?.map_or(Ok(None), |criteria| criteria.get("Filters"))? else {
+    let Some(list) = event.get("FilterCriteria")?.map_or(Ok(None), |criteria| criteria.get("Filters"))?
+    else {
         return Ok(Vec::new());
     };
     let mut filters = Vec::new();

@@ -68,10 +68,8 @@ fn statements(policies: &Property<'_>) -> Result<Vec<Statement>, TemplateError> 
             )));
         };
         for statement in list.items() {
-            let parsed = Statement::parse(statement.value()).map_err(|source| TemplateError::Statement {
-                path: statement.path().to_owned(),
-                source,
-            })?;
+            let parsed = Statement::parse(statement.value())
+                .map_err(|source| TemplateError::Statement { path: statement.path().to_owned(), source })?;
             statements.push(parsed);
         }
     }

@@ -51,10 +51,12 @@ pub fn set(root: &mut Value, assignment: &str) -> Result<(), TemplateError> {
     };
     let (target, text) =
         assignment.split_once('=').ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
-    let (id, property) = target.split_once('.').ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
+    let (id, property) =
+        target.split_once('.').ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
     let value: Value = serde_norway::from_str(text).map_err(|_| invalid("the value is not YAML"))?;
 
-    let resources = root["Resources"].as_object_mut().ok_or_else(|| invalid("the template has no resources"))?;
+    let resources =
+        root["Resources"].as_object_mut().ok_or_else(|| invalid("the template has no resources"))?;
     let Some(resource) = resources.get_mut(id).and_then(Value::as_object_mut) else {
         return Err(TemplateError::Unknown {
             path: format!("--set {assignment}"),
@@ -125,7 +127,10 @@ mod tests {
 
     #[test]
     fn single_values_are_set_below_properties() {
-        assert_eq!(after("UploadsQueue.Rules.0.Days=2").unwrap()["UploadsQueue"]["Properties"]["Rules"][0]["Days"], 2);
+        assert_eq!(
+            after("UploadsQueue.Rules.0.Days=2").unwrap()["UploadsQueue"]["Properties"]["Rules"][0]["Days"],
+            2
+        );
         assert_eq!(after("Bare.A.B=true").unwrap()["Bare"]["Properties"], json!({ "A": { "B": true } }));
         assert_eq!(after("Bare.A=x=y").unwrap()["Bare"]["Properties"]["A"], "x=y");
     }

@@ -113,7 +113,8 @@ impl<'a> Scope<'a> {
             },
             "Fn::If" => {
                 let [condition, then, otherwise] = self.arguments(argument, path, "`If` with three items")?;
-                let condition = condition.as_str().ok_or_else(|| expected(path, "`If` with a condition's name"))?;
+                let condition =
+                    condition.as_str().ok_or_else(|| expected(path, "`If` with a condition's name"))?;
                 let branch = if self.condition(condition, path)? { then } else { otherwise };
                 return self.resolve(branch, path);
             }
@@ -129,7 +130,8 @@ impl<'a> Scope<'a> {
                 });
             }
             "Fn::Split" => {
-                let [separator, text] = self.arguments(argument, path, "`Split` with a separator and a text")?;
+                let [separator, text] =
+                    self.arguments(argument, path, "`Split` with a separator and a text")?;
                 let (separator, text) = (self.text(separator, path)?, self.text(text, path)?);
                 if separator.is_empty() {
                     return Err(expected(path, "`Split` with a separator that is not empty"));
@@ -139,7 +141,8 @@ impl<'a> Scope<'a> {
             "Fn::GetAtt" => self.attribute_call(argument, path)?,
             "Fn::Sub" => self.substitute(argument, path)?,
             "Fn::Join" => {
-                let [separator, list] = self.arguments(argument, path, "`Join` with a separator and a list")?;
+                let [separator, list] =
+                    self.arguments(argument, path, "`Join` with a separator and a list")?;
                 let separator = self.text(separator, path)?;
                 let items = self.list(list, path)?;
                 let items: Vec<String> =
@@ -164,7 +167,11 @@ impl<'a> Scope<'a> {
             "AWS::Partition" => "aws".to_owned(),
             "AWS::URLSuffix" => "amazonaws.com".to_owned(),
             "AWS::NotificationARNs" => return Ok(Value::Array(Vec::new())),
-            _ => return self.resource(name, path).map(|kind| names::reference(kind, name, self.context).into()),
+            _ => {
+                return self
+                    .resource(name, path)
+                    .map(|kind| names::reference(kind, name, self.context).into());
+            }
         };
         Ok(pseudo.into())
     }
@@ -270,12 +277,17 @@ impl<'a> Scope<'a> {
                 path: path.to_owned(),
                 kind: "condition",
                 name: name.to_owned(),
-                suggestion: conditions.as_object().and_then(|all| nearest(name, all.keys().map(String::as_str))),
+                suggestion: conditions
+                    .as_object()
+                    .and_then(|all| nearest(name, all.keys().map(String::as_str))),
             });
         };
         let path = format!("Conditions.{name}");
         if open.iter().any(|other| other == name) {
-            return Err(TemplateError::Invalid { path, reason: "the condition depends on itself".to_owned() });
+            return Err(TemplateError::Invalid {
+                path,
+                reason: "the condition depends on itself".to_owned(),
+            });
         }
         open.push(name.to_owned());
         let holds = self.holds(condition, &path, open)?;
@@ -294,14 +306,14 @@ impl<'a> Scope<'a> {
                 Some(name) => self.named_condition(name, path, open),
                 None => Err(expected(path, "the name of a condition")),
             },
-            ("Fn::Equals", [left, right]) => Ok(self.comparable(left, path)? == self.comparable(right, path)?),
+            ("Fn::Equals", [left, right]) => {
+                Ok(self.comparable(left, path)? == self.comparable(right, path)?)
+            }
             ("Fn::Not", [inner]) => Ok(!self.holds(inner, path, open)?),
             ("Fn::And" | "Fn::Or", [_, _, ..]) => {
                 // Every operand is evaluated, so that an error in a later one is not hidden.
-                let all = items
-                    .iter()
-                    .map(|item| self.holds(item, path, open))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let all =
+                    items.iter().map(|item| self.holds(item, path, open)).collect::<Result<Vec<_>, _>>()?;
                 Ok(if function == "Fn::And" { all.iter().all(|it| *it) } else { all.iter().any(|it| *it) })
             }
             _ => Err(expected(path, "`Equals` with two items, `And` or `Or` with some, or `Not` with one")),
@@ -318,10 +330,7 @@ impl<'a> Scope<'a> {
     }
 
     fn arguments<'v, const N: usize>(
-        &self,
-        argument: &'v Value,
-        path: &str,
-        shape: &'static str,
+        &self, argument: &'v Value, path: &str, shape: &'static str,
     ) -> Result<&'v [Value; N], TemplateError> {
         argument
             .as_array()
@@ -350,7 +359,10 @@ impl<'a> Scope<'a> {
         }
         let mut text = text;
         for id in http_apis(self.root) {
-            text = text.replace(&format!("https://{}", names::api_host(id)), self.context.api_url.trim_end_matches('/'));
+            text = text.replace(
+                &format!("https://{}", names::api_host(id)),
+                self.context.api_url.trim_end_matches('/'),
+            );
         }
         text
     }
@@ -382,9 +394,8 @@ pub fn is_generated(root: &Value, id: &str) -> bool {
     }
     resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function").any(
         |(function, resource)| {
-            id.strip_prefix(function.as_str()).is_some_and(|rest| {
-                rest == "Role" || resource["Properties"]["Events"].get(rest).is_some()
-            })
+            id.strip_prefix(function.as_str())
+                .is_some_and(|rest| rest == "Role" || resource["Properties"]["Events"].get(rest).is_some())
         },
     )
 }

@@ -69,9 +69,7 @@ impl Template {
 
     /// Applies parameters (`Name=value`) and single properties (`Resource.Property=value`).
     pub fn with(
-        mut self,
-        parameters: &[impl AsRef<str>],
-        overrides: &[impl AsRef<str>],
+        mut self, parameters: &[impl AsRef<str>], overrides: &[impl AsRef<str>],
     ) -> Result<Self, TemplateError> {
         for assignment in parameters {
             let assignment = assignment.as_ref();
@@ -205,7 +203,9 @@ impl Catalogue {
         let name = arn.rsplit(['/', ':']).next().unwrap_or_default();
         let by_url = self.queues.iter().find(|id| names::physical_name(Kind::Queue, id) == name);
         Err(match by_url {
-            Some(id) => property.invalid(format!("expected the queue's ARN, `!GetAtt {id}.Arn`, not its address")),
+            Some(id) => {
+                property.invalid(format!("expected the queue's ARN, `!GetAtt {id}.Arn`, not its address"))
+            }
             None => property.invalid(format!("`{arn}` is not the ARN of a queue of this template")),
         })
     }
@@ -213,12 +213,17 @@ impl Catalogue {
     /// The logical id of the table whose stream this is.
     fn stream(&self, property: &Property<'_>) -> Result<String, TemplateError> {
         let arn = property.string()?;
-        let Some(table) = self.tables.iter().find(|table| arn == names::stream_arn(&table.id) || arn == table.arn)
+        let Some(table) =
+            self.tables.iter().find(|table| arn == names::stream_arn(&table.id) || arn == table.arn)
         else {
-            return Err(property.invalid(format!("`{arn}` is not the ARN of a table's stream in this template")));
+            return Err(
+                property.invalid(format!("`{arn}` is not the ARN of a table's stream in this template"))
+            );
         };
         if arn == table.arn {
-            return Err(property.invalid(format!("expected the stream's ARN, `!GetAtt {}.StreamArn`", table.id)));
+            return Err(
+                property.invalid(format!("expected the stream's ARN, `!GetAtt {}.StreamArn`", table.id))
+            );
         }
         if table.create.get("StreamSpecification").is_none() {
             return Err(property.invalid(format!("the table `{}` has no `StreamSpecification`", table.id)));

@@ -47,7 +47,9 @@ impl Kind {
         match self {
             Self::Function => Some(&["Arn"]),
             Self::HttpApi => Some(&["ApiEndpoint", "ApiId"]),
-            Self::Bucket => Some(&["Arn", "DomainName", "RegionalDomainName", "DualStackDomainName", "WebsiteURL"]),
+            Self::Bucket => {
+                Some(&["Arn", "DomainName", "RegionalDomainName", "DualStackDomainName", "WebsiteURL"])
+            }
             Self::Queue => Some(&["Arn", "QueueName", "QueueUrl"]),
             Self::Table => Some(&["Arn", "StreamArn"]),
             Self::Other => None,
@@ -86,7 +88,9 @@ pub fn stream_arn(table: &str) -> String {
 /// What `!Ref` gives for a resource.
 pub fn reference(kind: Kind, id: &str, context: &Context) -> String {
     match kind {
-        Kind::Queue => format!("{}/{ACCOUNT}/{}", context.queue_url.trim_end_matches('/'), physical_name(kind, id)),
+        Kind::Queue => {
+            format!("{}/{ACCOUNT}/{}", context.queue_url.trim_end_matches('/'), physical_name(kind, id))
+        }
         _ => physical_name(kind, id),
     }
 }

@@ -9,8 +9,7 @@ use super::intrinsics::scalar;
 
 /// The value of every parameter.
 pub fn values(
-    root: &Value,
-    given: &BTreeMap<String, String>,
+    root: &Value, given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Value>, TemplateError> {
     let mut values = BTreeMap::new();
     for (name, declaration) in root["Parameters"].as_object().into_iter().flatten() {
@@ -46,8 +45,10 @@ fn value(declaration: &Value, given: Option<&String>, path: &str) -> Result<Valu
         (None, default) => scalar(default, &format!("{path}.Default"))?,
     };
     if let Some(allowed) = declaration["AllowedValues"].as_array() {
-        let allowed: Vec<String> =
-            allowed.iter().map(|value| scalar(value, &format!("{path}.AllowedValues"))).collect::<Result<_, _>>()?;
+        let allowed: Vec<String> = allowed
+            .iter()
+            .map(|value| scalar(value, &format!("{path}.AllowedValues")))
+            .collect::<Result<_, _>>()?;
         if !allowed.contains(&text) {
             return Err(TemplateError::Invalid {
                 path: path.to_owned(),
@@ -120,6 +121,9 @@ mod tests {
             one(&declaration, Some("Keep")).unwrap_err(),
             "Parameters.P: `Keep` is not one of the allowed values: Retain, true"
         );
-        assert_eq!(one(&declaration, None).unwrap_err(), "Parameters.P: has no default and no value was given");
+        assert_eq!(
+            one(&declaration, None).unwrap_err(),
+            "Parameters.P: has no default and no value was given"
+        );
     }
 }

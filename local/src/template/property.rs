@@ -104,7 +104,9 @@ impl<'a> Property<'a> {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| self.expected("a whole number in range"))
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| self.expected("a whole number in range"))
     }
 
     /// A number of seconds.

@@ -23,7 +23,11 @@ pub fn bucket(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Res
     Ok(Bucket {
         id: id.to_owned(),
         name: names::physical_name(Kind::Bucket, id),
-        cors: rules.map_or_else(Vec::new, |rules| rules.items()).iter().map(cors).collect::<Result<_, _>>()?,
+        cors: rules
+            .map_or_else(Vec::new, |rules| rules.items())
+            .iter()
+            .map(cors)
+            .collect::<Result<_, _>>()?,
         notifications,
         expire_after: lifecycle.map_or(Ok(None), |rules| expire_after(&rules))?,
     })
@@ -41,8 +45,7 @@ fn cors(rule: &Property<'_>) -> Result<BucketCors, TemplateError> {
 }
 
 fn notifications(
-    configuration: &Property<'_>,
-    catalogue: &Catalogue,
+    configuration: &Property<'_>, catalogue: &Catalogue,
 ) -> Result<Vec<Notification>, TemplateError> {
     for unsupported in ["LambdaConfigurations", "TopicConfigurations", "EventBridgeConfiguration"] {
         if let Some(property) = configuration.get(unsupported)? {
@@ -81,7 +84,9 @@ fn expire_after(rules: &Property<'_>) -> Result<Option<Duration>, TemplateError>
     for rule in rules.items() {
         let enabled = rule.get("Status")?.map_or(Ok(None), |it| it.string().map(Some))?;
         let prefix = rule.get("Prefix")?.map_or(Ok(String::new()), |it| it.string())?;
-        let partial = !prefix.is_empty() || rule.get("TagFilters")?.is_some() || rule.get("ObjectSizeGreaterThan")?.is_some();
+        let partial = !prefix.is_empty()
+            || rule.get("TagFilters")?.is_some()
+            || rule.get("ObjectSizeGreaterThan")?.is_some();
         if enabled.as_deref() != Some("Enabled") || partial {
             continue;
         }
@@ -126,7 +131,11 @@ pub fn table(id: &str, properties: &Property<'_>) -> Result<Table, TemplateError
     let mut create = Map::new();
     create.insert("TableName".to_owned(), json!(name));
     for key in [
-        "AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes",
+        "AttributeDefinitions",
+        "KeySchema",
+        "BillingMode",
+        "ProvisionedThroughput",
+        "GlobalSecondaryIndexes",
         "LocalSecondaryIndexes",
     ] {
         if let Some(property) = properties.get(key)? {
@@ -136,7 +145,10 @@ pub fn table(id: &str, properties: &Property<'_>) -> Result<Table, TemplateError
     if let Some(stream) = properties.get("StreamSpecification")? {
         // The API wants to be told what the resource's property only implies.
         let view = stream.require("StreamViewType")?.string()?;
-        create.insert("StreamSpecification".to_owned(), json!({ "StreamEnabled": true, "StreamViewType": view }));
+        create.insert(
+            "StreamSpecification".to_owned(),
+            json!({ "StreamEnabled": true, "StreamViewType": view }),
+        );
     }
     let ttl_attribute = match properties.get("TimeToLiveSpecification")? {
         Some(ttl) if ttl.get("Enabled")?.map_or(Ok(true), |it| it.boolean())? => {
@@ -144,7 +156,13 @@ pub fn table(id: &str, properties: &Property<'_>) -> Result<Table, TemplateError
         }
         _ => None,
     };
-    Ok(Table { id: id.to_owned(), name, arn: names::arn(Kind::Table, id), create: Value::Object(create), ttl_attribute })
+    Ok(Table {
+        id: id.to_owned(),
+        name,
+        arn: names::arn(Kind::Table, id),
+        create: Value::Object(create),
+        ttl_attribute,
+    })
 }
 
 /// Capacity units from parameters are text in the template and numbers in the API.
@@ -153,7 +171,8 @@ fn numbers(value: &Value) -> Value {
         Value::Object(object) => object
             .iter()
             .map(|(key, value)| {
-                let number = value.as_str().filter(|_| key.ends_with("CapacityUnits")).and_then(|it| it.parse().ok());
+                let number =
+                    value.as_str().filter(|_| key.ends_with("CapacityUnits")).and_then(|it| it.parse().ok());
                 (key.clone(), number.map_or_else(|| numbers(value), |number: i64| json!(number)))
             })
             .collect(),

@@ -16,8 +16,7 @@ pub struct Source {
 
 /// Parses a template.
 pub fn parse(text: &str) -> Result<Source, TemplateError> {
-    let mut yaml: Yaml =
-        serde_norway::from_str(text).map_err(|source| TemplateError::Syntax { source })?;
+    let mut yaml: Yaml = serde_norway::from_str(text).map_err(|source| TemplateError::Syntax { source })?;
     yaml.apply_merge().map_err(|source| TemplateError::Syntax { source })?;
     let order = match yaml.get("Resources") {
         Some(Yaml::Mapping(resources)) => {

@@ -45,10 +45,7 @@ pub struct Record {
 pub trait Messages: Clone + Send + Sync + 'static {
     /// Receives up to `max` (at most ten) messages, waiting for the first for at most `wait`.
     fn receive(
-        &self,
-        queue: &str,
-        max: usize,
-        wait: Duration,
+        &self, queue: &str, max: usize, wait: Duration,
     ) -> impl Future<Output = Result<Vec<Message>, Failure>> + Send;
 
     /// Deletes messages that are done.
@@ -62,18 +59,12 @@ pub trait Messages: Clone + Send + Sync + 'static {
 pub trait Records: Clone + Send + Sync + 'static {
     /// The next records behind the consumer's place.
     fn read(
-        &self,
-        table: &str,
-        consumer: &str,
-        max: usize,
+        &self, table: &str, consumer: &str, max: usize,
     ) -> impl Future<Output = Result<Vec<Record>, Failure>> + Send;
 
     /// Moves the consumer's place behind a record.
     fn advance(
-        &self,
-        table: &str,
-        consumer: &str,
-        sequence: &str,
+        &self, table: &str, consumer: &str, sequence: &str,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Waits until the stream has grown. It may return too early.

@@ -126,17 +126,27 @@ impl Test {
 
     fn passes(&self, leaf: &Value) -> bool {
         match (self, leaf) {
-            (Self::Equals(Value::Number(expected)), Value::Number(actual)) => expected.as_f64() == actual.as_f64(),
+            (Self::Equals(Value::Number(expected)), Value::Number(actual)) => {
+                expected.as_f64() == actual.as_f64()
+            }
             (Self::Equals(expected), actual) => expected == actual,
             (Self::EqualsIgnoreCase(expected), Value::String(actual)) => fold(expected) == fold(actual),
-            (Self::Prefix { text, ignore_case: false }, Value::String(actual)) => actual.starts_with(text.as_str()),
-            (Self::Prefix { text, ignore_case: true }, Value::String(actual)) => fold(actual).starts_with(&fold(text)),
-            (Self::Suffix { text, ignore_case: false }, Value::String(actual)) => actual.ends_with(text.as_str()),
-            (Self::Suffix { text, ignore_case: true }, Value::String(actual)) => fold(actual).ends_with(&fold(text)),
-            (Self::AnythingBut(excluded), actual) => !excluded.iter().any(|test| test.passes(actual)),
-            (Self::Numeric(bounds), Value::Number(actual)) => {
-                actual.as_f64().is_some_and(|actual| bounds.iter().all(|(op, bound)| op.holds(actual, *bound)))
+            (Self::Prefix { text, ignore_case: false }, Value::String(actual)) => {
+                actual.starts_with(text.as_str())
             }
+            (Self::Prefix { text, ignore_case: true }, Value::String(actual)) => {
+                fold(actual).starts_with(&fold(text))
+            }
+            (Self::Suffix { text, ignore_case: false }, Value::String(actual)) => {
+                actual.ends_with(text.as_str())
+            }
+            (Self::Suffix { text, ignore_case: true }, Value::String(actual)) => {
+                fold(actual).ends_with(&fold(text))
+            }
+            (Self::AnythingBut(excluded), actual) => !excluded.iter().any(|test| test.passes(actual)),
+            (Self::Numeric(bounds), Value::Number(actual)) => actual
+                .as_f64()
+                .is_some_and(|actual| bounds.iter().all(|(op, bound)| op.holds(actual, *bound))),
             (Self::Exists(expected), _) => *expected,
             _ => false,
         }
@@ -175,12 +185,17 @@ fn clauses(object: &Map<String, Value>, path: &str) -> Result<Vec<Clause>, Patte
                 }
                 Clause::AnyOf(alternatives.collect::<Result<_, _>>()?)
             }
-            Value::Object(below) if below.is_empty() => return Err(error(&path, "an empty object matches nothing")),
-            Value::Object(below) => Clause::Below(field.clone(), self::clauses(below, &path)?),
-            Value::Array(items) if items.is_empty() => return Err(error(&path, "an empty list matches nothing")),
-            Value::Array(items) => {
-                Clause::Field(field.clone(), items.iter().map(|item| test(item, &path)).collect::<Result<_, _>>()?)
+            Value::Object(below) if below.is_empty() => {
+                return Err(error(&path, "an empty object matches nothing"));
             }
+            Value::Object(below) => Clause::Below(field.clone(), self::clauses(below, &path)?),
+            Value::Array(items) if items.is_empty() => {
+                return Err(error(&path, "an empty list matches nothing"));
+            }
+            Value::Array(items) => Clause::Field(
+                field.clone(),
+                items.iter().map(|item| test(item, &path)).collect::<Result<_, _>>()?,
+            ),
             _ => return Err(error(&path, "expected a list of alternatives or an object")),
         });
     }
@@ -253,7 +268,8 @@ fn anything_but(operand: &Value, path: &str) -> Result<Test, PatternError> {
 
 fn numeric(operand: &Value, path: &str) -> Result<Test, PatternError> {
     let wrong = || error(path, "expected comparisons such as [\">\", 0, \"<=\", 5]");
-    let (pairs, rest) = operand.as_array().filter(|items| !items.is_empty()).ok_or_else(wrong)?.as_chunks::<2>();
+    let (pairs, rest) =
+        operand.as_array().filter(|items| !items.is_empty()).ok_or_else(wrong)?.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(wrong());
     }

@@ -198,9 +198,9 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
     /// Every timer's name, function and next time, seen from now.
     pub fn upcoming(&self) -> impl Iterator<Item = (&str, &str, Option<Timestamp>)> {
         let now = self.clock.now();
-        self.timers
-            .iter()
-            .map(move |timer| (timer.name.as_str(), timer.function.as_str(), timer.expression.next_after(now)))
+        self.timers.iter().map(move |timer| {
+            (timer.name.as_str(), timer.function.as_str(), timer.expression.next_after(now))
+        })
     }
 
     /// Fires the timers when their times come, until the token is cancelled and the invocations under

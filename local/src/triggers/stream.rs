@@ -41,11 +41,7 @@ struct Stopped;
 impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
     /// A mapping of a table's stream to a function; `queues` take what cannot be worked off.
     pub fn new(
-        function: &Function,
-        mapping: StreamMapping,
-        records: R,
-        functions: F,
-        queues: Q,
+        function: &Function, mapping: StreamMapping, records: R, functions: F, queues: Q,
     ) -> Result<Self, PatternError> {
         Ok(Self {
             function: function.name.clone(),
@@ -103,7 +99,8 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
 
     async fn work_off(&self, batch: Vec<Record>, stop: &CancellationToken) -> Result<(), Stopped> {
         let Some(last) = batch.last().map(|record| record.sequence.clone()) else { return Ok(()) };
-        let wanted: Vec<Record> = batch.into_iter().filter(|record| self.filters.pass(&record.record)).collect();
+        let wanted: Vec<Record> =
+            batch.into_iter().filter(|record| self.filters.pass(&record.record)).collect();
         let mut pieces = vec![Piece { records: wanted, retries: 0 }];
         let mut failures = 0;
         while let Some(mut piece) = pieces.pop() {
@@ -184,7 +181,9 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
     }
 
     /// Tells the failure destination where the records are; they themselves are not in it.
-    async fn give_up(&self, records: &[Record], invocations: u32, stop: &CancellationToken) -> Result<(), Stopped> {
+    async fn give_up(
+        &self, records: &[Record], invocations: u32, stop: &CancellationToken,
+    ) -> Result<(), Stopped> {
         tracing::warn!(
             function = self.function,
             records = records.len(),

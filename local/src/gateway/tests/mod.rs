@@ -59,13 +59,7 @@ async fn start_with(api: HttpApi, routes: &[&str], options: Options, timeout: Du
         let _ = stopped.await;
     }));
     let client = Client::builder().pool_idle_timeout(None).build().unwrap();
-    Api {
-        url: format!("http://127.0.0.1:{port}"),
-        client,
-        functions,
-        stop,
-        server,
-    }
+    Api { url: format!("http://127.0.0.1:{port}"), client, functions, stop, server }
 }
 
 impl Api {

@@ -5,11 +5,7 @@ use super::*;
 
 #[tokio::test]
 async fn tells_functions_about_requests_in_format_2() {
-    let api = start(
-        HttpApi::default(),
-        &["GET /v1/images/{image}", "POST /files/{path+}"],
-    )
-    .await;
+    let api = start(HttpApi::default(), &["GET /v1/images/{image}", "POST /files/{path+}"]).await;
     let request = api
         .get("/v1/images/a%20b?tag=1&tag=t%C3%B6o+x&empty=")
         .header("X-Thing", "1")
@@ -18,26 +14,17 @@ async fn tells_functions_about_requests_in_format_2() {
         .header("Connection", "keep-alive")
         .header("User-Agent", "test/1")
         .header("X-Forwarded-For", "192.0.2.1")
-        .header(
-            "X-Amzn-Trace-Id",
-            "Root=1-67891233-abcdef012345678912345678",
-        );
+        .header("X-Amzn-Trace-Id", "Root=1-67891233-abcdef012345678912345678");
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/json");
-    let id = response.headers()["apigw-requestid"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let id = response.headers()["apigw-requestid"].to_str().unwrap().to_owned();
     let event: Value = response.json().await.unwrap();
 
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["routeKey"], "GET /v1/images/{image}");
     assert_eq!(event["rawPath"], "/v1/images/a b");
     assert_eq!(event["rawQueryString"], "tag=1&tag=t%C3%B6o+x&empty=");
-    assert_eq!(
-        event["queryStringParameters"],
-        json!({ "tag": "1,töo x", "empty": "" })
-    );
+    assert_eq!(event["queryStringParameters"], json!({ "tag": "1,töo x", "empty": "" }));
     assert_eq!(event["pathParameters"], json!({ "image": "a b" }));
     assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
     assert_eq!(event["isBase64Encoded"], false);
@@ -51,10 +38,7 @@ async fn tells_functions_about_requests_in_format_2() {
         ("x-forwarded-for", "192.0.2.1, 127.0.0.1"),
         ("x-forwarded-proto", "http"),
         ("x-forwarded-port", host.split(':').next_back().unwrap()),
-        (
-            "x-amzn-trace-id",
-            "Root=1-67891233-abcdef012345678912345678",
-        ),
+        ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678"),
     ] {
         assert_eq!(headers[name], value, "{name}");
     }
@@ -83,10 +67,7 @@ async fn tells_functions_about_requests_in_format_2() {
     assert_eq!(typed.path_parameters["image"], "a b");
     let http = lambda_http::request::from_str(&event.to_string()).unwrap();
     assert_eq!(http.uri().path(), "/v1/images/a%20b");
-    assert_eq!(
-        http.query_string_parameters().all("tag"),
-        Some(vec!["1", "töo x"])
-    );
+    assert_eq!(http.query_string_parameters().all("tag"), Some(vec!["1", "töo x"]));
     assert_eq!(http.headers()["cookie"], "a=1; b=2");
     api.stop().await;
 }
@@ -95,12 +76,7 @@ async fn tells_functions_about_requests_in_format_2() {
 async fn encodes_bodies_by_their_content_type() {
     let api = start(HttpApi::default(), &["POST /"]).await;
     for (content_type, body, expected, encoded) in [
-        (
-            "application/json; charset=utf-8",
-            &b"{\"a\":1}"[..],
-            "{\"a\":1}",
-            false,
-        ),
+        ("application/json; charset=utf-8", &b"{\"a\":1}"[..], "{\"a\":1}", false),
         ("text/plain", "käse".as_bytes(), "käse", false),
         ("text/plain", b"\xff", "/w==", true),
         ("application/xml", b"<a/>", "<a/>", false),
@@ -125,11 +101,7 @@ async fn encodes_bodies_by_their_content_type() {
 
 #[tokio::test]
 async fn routes_requests() {
-    let api = start(
-        HttpApi::default(),
-        &["GET /a", "HEAD /b", "GET /files/{path+}"],
-    )
-    .await;
+    let api = start(HttpApi::default(), &["GET /a", "HEAD /b", "GET /files/{path+}"]).await;
     let missing = (404, message("Not Found"));
     assert_eq!(api.answer(api.get("/missing")).await, missing);
     assert_eq!(api.answer(api.request(Method::POST, "/a")).await, missing);
@@ -137,26 +109,12 @@ async fn routes_requests() {
     assert_eq!(api.invocations("GetImage"), 0);
 
     let reply = json!({ "statusCode": 200, "headers": { "content-length": "1234" } });
-    let head = api
-        .request(Method::HEAD, "/b")
-        .header("x-reply", reply.to_string())
-        .send()
-        .await
-        .unwrap();
+    let head = api.request(Method::HEAD, "/b").header("x-reply", reply.to_string()).send().await.unwrap();
     assert_eq!(head.status(), 200);
     assert_eq!(head.headers()["content-length"], "1234");
 
     let (_, event) = api.answer(api.get("/files/a/b%20c%2Fd%3Fe")).await;
     assert_eq!(event["pathParameters"], json!({ "path": "a/b c/d" }));
-    assert_eq!(
-        api.get("/_tintype/health")
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap(),
-        "fine"
-    );
+    assert_eq!(api.get("/_tintype/health").send().await.unwrap().text().await.unwrap(), "fine");
     api.stop().await;
 }

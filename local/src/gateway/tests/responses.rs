@@ -4,39 +4,19 @@ use super::*;
 async fn turns_answers_into_responses() {
     let api = start(HttpApi::default(), &["GET /"]).await;
     for (reply, status, content_type, body) in [
-        (
-            json!({ "statusCode": 201, "body": "made" }),
-            201,
-            "text/plain;charset=UTF-8",
-            "made",
-        ),
+        (json!({ "statusCode": 201, "body": "made" }), 201, "text/plain;charset=UTF-8", "made"),
         (
             json!({ "statusCode": 200, "body": "cGl4ZWxz", "isBase64Encoded": true, "headers": { "Content-Type": "image/png" } }),
             200,
             "image/png",
             "pixels",
         ),
-        (
-            json!({ "statusCode": 200, "body": null, "headers": null }),
-            200,
-            "text/plain;charset=UTF-8",
-            "",
-        ),
-        (
-            json!({ "hello": "world" }),
-            200,
-            "application/json",
-            r#"{"hello":"world"}"#,
-        ),
+        (json!({ "statusCode": 200, "body": null, "headers": null }), 200, "text/plain;charset=UTF-8", ""),
+        (json!({ "hello": "world" }), 200, "application/json", r#"{"hello":"world"}"#),
         (json!("hello"), 200, "application/json", "hello"),
         (json!([1, 2]), 200, "application/json", "[1,2]"),
     ] {
-        let response = api
-            .get("/")
-            .header("x-reply", reply.to_string())
-            .send()
-            .await
-            .unwrap();
+        let response = api.get("/").header("x-reply", reply.to_string()).send().await.unwrap();
         assert_eq!(response.status(), status, "{reply}");
         assert_eq!(response.headers()["content-type"], content_type, "{reply}");
         assert_eq!(response.text().await.unwrap(), body, "{reply}");
@@ -50,14 +30,8 @@ async fn turns_answers_into_responses() {
         json!({ "statusCode": 200, "body": "not base 64", "isBase64Encoded": true }),
         json!({ "statusCode": 200, "body": { "not": "text" } }),
     ] {
-        let answer = api
-            .answer(api.get("/").header("x-reply", malformed.to_string()))
-            .await;
-        assert_eq!(
-            answer,
-            (500, message("Internal Server Error")),
-            "{malformed}"
-        );
+        let answer = api.answer(api.get("/").header("x-reply", malformed.to_string())).await;
+        assert_eq!(answer, (500, message("Internal Server Error")), "{malformed}");
     }
     api.stop().await;
 }
@@ -72,19 +46,9 @@ async fn passes_headers_and_cookies_on() {
         "cookies": ["a=1; Secure", "b=2"],
         "body": "x",
     });
-    let response = api
-        .get("/")
-        .header("x-reply", reply.to_string())
-        .send()
-        .await
-        .unwrap();
+    let response = api.get("/").header("x-reply", reply.to_string()).send().await.unwrap();
     let all = |name: &str| -> Vec<_> {
-        response
-            .headers()
-            .get_all(name)
-            .iter()
-            .map(|value| value.to_str().unwrap())
-            .collect()
+        response.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
     };
     assert_eq!(all("etag"), ["\"1.0\""]);
     assert_eq!(all("x-number"), ["7"]);

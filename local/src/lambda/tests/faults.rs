@@ -26,13 +26,7 @@ async fn kills_at_the_timeout_and_starts_afresh() {
     launch.function.timeout = Duration::from_millis(500);
     let functions = Functions::new(vec![launch], options());
     let first = invoke(&functions, "GetImage", json!({})).await.unwrap();
-    let error = invoke(
-        &functions,
-        "GetImage",
-        json!({ "do": "sleep", "n": 60_000 }),
-    )
-    .await
-    .unwrap_err();
+    let error = invoke(&functions, "GetImage", json!({ "do": "sleep", "n": 60_000 })).await.unwrap_err();
     assert_eq!(error.to_string(), "Task timed out after 0.50 seconds");
     assert_eq!(error.document()["errorType"], "Sandbox.Timedout");
     let pid = u32::try_from(first["pid"].as_u64().unwrap()).unwrap();
@@ -46,18 +40,9 @@ async fn kills_at_the_timeout_and_starts_afresh() {
 async fn tells_how_a_process_ended() {
     let functions = functions(&["GetImage"]);
     for (event, message) in [
-        (
-            json!({ "do": "exit", "n": 101 }),
-            "Runtime exited with error: exit status 101",
-        ),
-        (
-            json!({ "do": "exit", "n": 0 }),
-            "Runtime exited without providing a reason",
-        ),
-        (
-            json!({ "do": "abort" }),
-            "Runtime exited with error: signal: aborted",
-        ),
+        (json!({ "do": "exit", "n": 101 }), "Runtime exited with error: exit status 101"),
+        (json!({ "do": "exit", "n": 0 }), "Runtime exited without providing a reason"),
+        (json!({ "do": "abort" }), "Runtime exited with error: signal: aborted"),
     ] {
         let error = invoke(&functions, "GetImage", event).await.unwrap_err();
         assert_eq!(error.to_string(), message);
@@ -76,21 +61,14 @@ async fn survives_a_kill_in_the_middle() {
     let directory = tempfile::tempdir().unwrap();
     let begun = directory.path().join("begun");
     let (killed, ()) = futures::future::join(
-        invoke(
-            &functions,
-            "GetImage",
-            json!({ "do": "sleep", "n": 60_000, "begun": begun }),
-        ),
+        invoke(&functions, "GetImage", json!({ "do": "sleep", "n": 60_000, "begun": begun })),
         async {
             until("the work to begin", || begun.exists()).await;
             assert!(functions.kill_instance("GetImage"));
         },
     )
     .await;
-    assert_eq!(
-        killed.unwrap_err().to_string(),
-        "Runtime exited with error: signal: killed"
-    );
+    assert_eq!(killed.unwrap_err().to_string(), "Runtime exited with error: signal: killed");
     invoke(&functions, "GetImage", json!({})).await.unwrap();
     functions.shutdown().await;
 }
@@ -100,10 +78,7 @@ async fn an_instance_that_dies_idle_costs_nobody_anything() {
     let functions = functions(&["GetImage"]);
     invoke(&functions, "GetImage", json!({})).await.unwrap();
     functions.kill_instance("GetImage");
-    until("the instance to go", || {
-        functions.instances("GetImage").is_empty()
-    })
-    .await;
+    until("the instance to go", || functions.instances("GetImage").is_empty()).await;
     invoke(&functions, "GetImage", json!({})).await.unwrap();
     assert_eq!(functions.counters()["GetImage"].errors, 0);
     functions.shutdown().await;
@@ -113,19 +88,10 @@ async fn an_instance_that_dies_idle_costs_nobody_anything() {
 async fn passes_on_what_a_function_reports_and_keeps_the_instance() {
     let functions = functions(&["GetImage"]);
     let first = invoke(&functions, "GetImage", json!({})).await.unwrap();
-    let error = invoke(&functions, "GetImage", json!({ "do": "error" }))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error.document(),
-        json!({ "errorType": "Quota.Exceeded", "errorMessage": "full" })
-    );
-    let error = invoke(&functions, "GetImage", json!({ "do": "panic" }))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, InvokeError::Function { message, .. } if message.contains("out of luck"))
-    );
+    let error = invoke(&functions, "GetImage", json!({ "do": "error" })).await.unwrap_err();
+    assert_eq!(error.document(), json!({ "errorType": "Quota.Exceeded", "errorMessage": "full" }));
+    let error = invoke(&functions, "GetImage", json!({ "do": "panic" })).await.unwrap_err();
+    assert!(matches!(&error, InvokeError::Function { message, .. } if message.contains("out of luck")));
     let next = invoke(&functions, "GetImage", json!({})).await.unwrap();
     assert_eq!(next["pid"], first["pid"]);
     assert_eq!(functions.counters()["GetImage"].errors, 2);
@@ -153,12 +119,10 @@ async fn an_init_failure_is_its_own_functions() {
         ],
         options,
     );
-    let calls = ["Exits", "Reports", "Hangs", "Missing", "Works"]
-        .map(|name| invoke(&functions, name, json!({})));
-    let [exits, reports, hangs, missing, works] = futures::future::join_all(calls)
-        .await
-        .try_into()
-        .expect("as many answers as calls");
+    let calls =
+        ["Exits", "Reports", "Hangs", "Missing", "Works"].map(|name| invoke(&functions, name, json!({})));
+    let [exits, reports, hangs, missing, works] =
+        futures::future::join_all(calls).await.try_into().expect("as many answers as calls");
     works.unwrap();
     assert_eq!(
         exits.unwrap_err().document(),
@@ -168,20 +132,9 @@ async fn an_init_failure_is_its_own_functions() {
         reports.unwrap_err().document(),
         json!({ "errorType": "Config.Missing", "errorMessage": "TABLE is not set" })
     );
-    assert_eq!(
-        hangs.unwrap_err().document()["errorMessage"],
-        "Init phase timed out after 2.00 seconds"
-    );
-    assert!(
-        missing
-            .unwrap_err()
-            .to_string()
-            .starts_with("Runtime.InvalidEntrypoint: /nowhere/get-image: ")
-    );
-    until("the hanging instance to go", || {
-        functions.instances("Hangs").is_empty()
-    })
-    .await;
+    assert_eq!(hangs.unwrap_err().document()["errorMessage"], "Init phase timed out after 2.00 seconds");
+    assert!(missing.unwrap_err().to_string().starts_with("Runtime.InvalidEntrypoint: /nowhere/get-image: "));
+    until("the hanging instance to go", || functions.instances("Hangs").is_empty()).await;
     functions.shutdown().await;
 }
 
@@ -189,12 +142,7 @@ async fn an_init_failure_is_its_own_functions() {
 async fn a_failed_init_is_tried_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut launch = launch("GetImage");
-    let marker = directory
-        .path()
-        .join("started")
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let marker = directory.path().join("started").to_str().unwrap().to_owned();
     launch.environment.insert("TEST_INIT".into(), marker);
     let functions = Functions::new(vec![launch], options());
     let error = invoke(&functions, "GetImage", json!({})).await.unwrap_err();

@@ -6,26 +6,13 @@ use crate::template::model::Bucket;
 
 async fn stack() -> Stack {
     let cors = vec![
-        cors_rule(
-            &["https://app.test", "https://*.dev.test"],
-            &["PUT", "GET"],
-            &["x-amz-*", "content-type"],
-        ),
+        cors_rule(&["https://app.test", "https://*.dev.test"], &["PUT", "GET"], &["x-amz-*", "content-type"]),
         cors_rule(&["*"], &["GET"], &[]),
     ];
-    Stack::with_bucket(Bucket {
-        cors,
-        ..bucket(BUCKET)
-    })
-    .await
+    Stack::with_bucket(Bucket { cors, ..bucket(BUCKET) }).await
 }
 
-async fn preflight(
-    stack: &Stack,
-    origin: &str,
-    method: &str,
-    headers: &str,
-) -> (u16, HeaderMap, String) {
+async fn preflight(stack: &Stack, origin: &str, method: &str, headers: &str) -> (u16, HeaderMap, String) {
     let mut request = http()
         .request(Method::OPTIONS, stack.url("pictures/k"))
         .header("origin", origin)
@@ -34,11 +21,7 @@ async fn preflight(
         request = request.header("access-control-request-headers", headers);
     }
     let answer = request.send().await.unwrap();
-    (
-        answer.status().as_u16(),
-        answer.headers().clone(),
-        answer.text().await.unwrap(),
-    )
+    (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
 }
 
 #[tokio::test]
@@ -50,10 +33,7 @@ async fn a_preflight_is_answered_by_the_first_rule_that_matches() {
     assert_eq!(headers["access-control-allow-origin"], "https://app.test");
     assert_eq!(headers["access-control-allow-credentials"], "true");
     assert_eq!(headers["access-control-allow-methods"], "PUT, GET");
-    assert_eq!(
-        headers["access-control-allow-headers"],
-        "content-type, x-amz-meta-a"
-    );
+    assert_eq!(headers["access-control-allow-headers"], "content-type, x-amz-meta-a");
     assert_eq!(headers["access-control-expose-headers"], "ETag");
     assert_eq!(headers["access-control-max-age"], "600");
     assert!(headers["vary"].to_str().unwrap().contains("Origin"));
@@ -82,11 +62,7 @@ async fn a_preflight_that_no_rule_matches_is_forbidden() {
         assert!(!answer.contains_key("access-control-allow-origin"));
         assert!(body.contains("<Code>AccessForbidden</Code>"), "{body}");
     }
-    let plain = http()
-        .request(Method::OPTIONS, stack.url("pictures/k"))
-        .send()
-        .await
-        .unwrap();
+    let plain = http().request(Method::OPTIONS, stack.url("pictures/k")).send().await.unwrap();
     assert_eq!(plain.status(), 400);
     let none = Stack::start().await;
     let (status, _, body) = preflight(&none, "https://app.test", "PUT", "").await;
@@ -109,33 +85,16 @@ async fn answers_carry_the_headers_even_when_they_refuse() {
     };
     let allowed = get(&url, Some("https://app.test")).await.unwrap();
     assert_eq!(allowed.status(), 200);
-    assert_eq!(
-        allowed.headers()["access-control-allow-origin"],
-        "https://app.test"
-    );
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://app.test");
     assert_eq!(allowed.headers()["access-control-expose-headers"], "ETag");
     assert!(allowed.headers().contains_key("x-amz-request-id"));
 
-    let refused = get(&stack.url("pictures/k"), Some("https://app.test"))
-        .await
-        .unwrap();
+    let refused = get(&stack.url("pictures/k"), Some("https://app.test")).await.unwrap();
     assert_eq!(refused.status(), 403);
-    assert_eq!(
-        refused.headers()["access-control-allow-origin"],
-        "https://app.test"
-    );
+    assert_eq!(refused.headers()["access-control-allow-origin"], "https://app.test");
 
     let plain = get(&url, None).await.unwrap();
     assert!(!plain.headers().contains_key("access-control-allow-origin"));
-    let posted = http()
-        .post(stack.url(BUCKET))
-        .header("origin", "https://app.test");
-    assert!(
-        !posted
-            .send()
-            .await
-            .unwrap()
-            .headers()
-            .contains_key("access-control-allow-origin")
-    );
+    let posted = http().post(stack.url(BUCKET)).header("origin", "https://app.test");
+    assert!(!posted.send().await.unwrap().headers().contains_key("access-control-allow-origin"));
 }

@@ -23,10 +23,7 @@ struct Draft {
 impl Draft {
     fn new(key: &str) -> Self {
         Self {
-            fields: vec![
-                ("key", key.to_owned()),
-                ("Content-Type", "image/png".to_owned()),
-            ],
+            fields: vec![("key", key.to_owned()), ("Content-Type", "image/png".to_owned())],
             conditions: vec![
                 json!({ "bucket": BUCKET }),
                 json!(["eq", "$key", key]),
@@ -41,8 +38,7 @@ impl Draft {
     }
 
     fn field(mut self, name: &'static str, value: &str) -> Self {
-        self.conditions
-            .push(json!(["eq", format!("${name}"), value]));
+        self.conditions.push(json!(["eq", format!("${name}"), value]));
         self.fields.push((name, value.to_owned()));
         self
     }
@@ -58,10 +54,7 @@ impl Draft {
         let date = time.strftime("%Y%m%d").to_string();
         let mut fields = self.fields.clone();
         fields.push(("x-amz-algorithm", "AWS4-HMAC-SHA256".to_owned()));
-        fields.push((
-            "x-amz-credential",
-            format!("{}/{date}/eu-west-1/s3/aws4_request", self.signer),
-        ));
+        fields.push(("x-amz-credential", format!("{}/{date}/eu-west-1/s3/aws4_request", self.signer)));
         fields.push(("x-amz-date", time.strftime("%Y%m%dT%H%M%SZ").to_string()));
         let mut conditions = self.conditions.clone();
         for (name, value) in &fields[self.fields.len()..] {
@@ -75,10 +68,7 @@ impl Draft {
         let policy = BASE64.encode(policy.to_string());
         let secret = format!("{}-secret", self.signer);
         let key = generate_signing_key(&secret, self.signed, "eu-west-1", "s3");
-        fields.push((
-            "x-amz-signature",
-            calculate_signature(key, policy.as_bytes()),
-        ));
+        fields.push(("x-amz-signature", calculate_signature(key, policy.as_bytes())));
         fields.push(("policy", policy));
         fields
     }
@@ -93,44 +83,25 @@ impl Draft {
     }
 }
 
-async fn post(
-    stack: &Stack,
-    fields: Vec<(&'static str, String)>,
-    file: Vec<u8>,
-) -> reqwest::Response {
+async fn post(stack: &Stack, fields: Vec<(&'static str, String)>, file: Vec<u8>) -> reqwest::Response {
     let mut form = Form::new();
     for (name, value) in fields {
         form = form.text(name, value);
     }
     let form = form.part("file", Part::bytes(file).file_name("C:\\pics\\my cat.png"));
-    http_without_redirects()
-        .post(stack.url(BUCKET))
-        .multipart(form)
-        .send()
-        .await
-        .unwrap()
+    http_without_redirects().post(stack.url(BUCKET)).multipart(form).send().await.unwrap()
 }
 
 fn http_without_redirects() -> reqwest::Client {
     let _ = http();
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 async fn refusal(response: reqwest::Response) -> (u16, String) {
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();
-    let code = body
-        .split("<Code>")
-        .nth(1)
-        .and_then(|rest| rest.split("</Code>").next());
-    (
-        status,
-        code.unwrap_or_else(|| panic!("no code in {body:?}"))
-            .to_owned(),
-    )
+    let code = body.split("<Code>").nth(1).and_then(|rest| rest.split("</Code>").next());
+    (status, code.unwrap_or_else(|| panic!("no code in {body:?}")).to_owned())
 }
 
 #[tokio::test]
@@ -142,19 +113,10 @@ async fn a_signed_form_stores_its_file() {
         .post(&stack)
         .await;
     assert_eq!(posted.status(), 204);
-    assert_eq!(
-        posted.headers()["etag"],
-        "\"827ccb0eea8a706c4c34a16891f84e7b\""
-    );
+    assert_eq!(posted.headers()["etag"], "\"827ccb0eea8a706c4c34a16891f84e7b\"");
     assert_eq!(posted.headers()["location"], stack.url("pictures/in/a%20b"));
     let client = stack.client();
-    let head = client
-        .head_object()
-        .bucket(BUCKET)
-        .key("in/a b")
-        .send()
-        .await
-        .unwrap();
+    let head = client.head_object().bucket(BUCKET).key("in/a b").send().await.unwrap();
     assert_eq!(head.content_type(), Some("image/png"));
     assert_eq!(head.cache_control(), Some("no-cache"));
     assert_eq!(head.metadata().unwrap()["owner"], "me");
@@ -164,21 +126,14 @@ async fn a_signed_form_stores_its_file() {
 #[tokio::test]
 async fn the_answer_is_the_one_that_the_form_asks_for() {
     let stack = Stack::start().await;
-    let ask = |status: &str| {
-        Draft::new("k")
-            .field("success_action_status", status)
-            .post(&stack)
-    };
+    let ask = |status: &str| Draft::new("k").field("success_action_status", status).post(&stack);
     assert_eq!(ask("200").await.status(), 200);
     assert_eq!(ask("204").await.status(), 204);
     assert_eq!(ask("418").await.status(), 204);
     let created = ask("201").await;
     assert_eq!(created.status(), 201);
     let xml = created.text().await.unwrap();
-    assert!(
-        xml.contains("<Bucket>pictures</Bucket><Key>k</Key>"),
-        "{xml}"
-    );
+    assert!(xml.contains("<Bucket>pictures</Bucket><Key>k</Key>"), "{xml}");
 
     let redirect = Draft::new("k").field("success_action_redirect", "https://app.test/done?a=1");
     let redirect = redirect.post(&stack).await;
@@ -192,22 +147,12 @@ async fn the_answer_is_the_one_that_the_form_asks_for() {
 #[tokio::test]
 async fn the_size_must_be_in_the_range_of_the_policy() {
     let stack = Stack::start().await;
-    assert_eq!(
-        Draft::new("k").file("12").refused(&stack).await,
-        (400, "EntityTooSmall".into())
-    );
+    assert_eq!(Draft::new("k").file("12").refused(&stack).await, (400, "EntityTooSmall".into()));
     let large = Draft::new("k").file(vec![0; 8 << 20]).refused(&stack).await;
     assert_eq!(large, (400, "EntityTooLarge".into()));
     assert_eq!((stack.keys().await.len(), stack.files()), (0, 0));
     assert_eq!(Draft::new("k").file("123").post(&stack).await.status(), 204);
-    assert_eq!(
-        Draft::new("k")
-            .file("1234567890")
-            .post(&stack)
-            .await
-            .status(),
-        204
-    );
+    assert_eq!(Draft::new("k").file("1234567890").post(&stack).await.status(), 204);
 }
 
 #[tokio::test]
@@ -235,15 +180,9 @@ async fn what_the_policy_does_not_allow_is_denied() {
 async fn an_expired_policy_is_denied_and_an_old_one_is_not() {
     let stack = Stack::start().await;
     let ago = |seconds| SystemTime::now() - Duration::from_secs(seconds);
-    let expired = Draft {
-        expires: ago(1),
-        ..Draft::new("k")
-    };
+    let expired = Draft { expires: ago(1), ..Draft::new("k") };
     assert_eq!(expired.refused(&stack).await, (403, "AccessDenied".into()));
-    let old = Draft {
-        signed: ago(5 * 3600),
-        ..Draft::new("k")
-    };
+    let old = Draft { signed: ago(5 * 3600), ..Draft::new("k") };
     assert_eq!(old.post(&stack).await.status(), 204);
 }
 
@@ -265,22 +204,10 @@ async fn signatures_are_checked_and_carry_the_rights_of_the_signer() {
     let unsigned = refusal(post(&stack, unsigned, b"x".to_vec()).await).await;
     assert_eq!(unsigned, (403, "AccessDenied".into()));
 
-    let by = |signer, key: &str| Draft {
-        signer,
-        ..Draft::new(key)
-    };
-    assert_eq!(
-        by("stranger", "in/k").refused(&stack).await,
-        (403, "InvalidAccessKeyId".into())
-    );
-    assert_eq!(
-        by("reader", "in/k").refused(&stack).await,
-        (403, "AccessDenied".into())
-    );
-    assert_eq!(
-        by("writer", "out/k").refused(&stack).await,
-        (403, "AccessDenied".into())
-    );
+    let by = |signer, key: &str| Draft { signer, ..Draft::new(key) };
+    assert_eq!(by("stranger", "in/k").refused(&stack).await, (403, "InvalidAccessKeyId".into()));
+    assert_eq!(by("reader", "in/k").refused(&stack).await, (403, "AccessDenied".into()));
+    assert_eq!(by("writer", "out/k").refused(&stack).await, (403, "AccessDenied".into()));
     assert_eq!(by("writer", "in/k").post(&stack).await.status(), 204);
     assert_eq!(stack.keys().await, ["in/k"]);
 }
@@ -312,25 +239,13 @@ async fn malformed_forms_are_refused_and_leave_nothing() {
     for (name, value) in fields.clone() {
         form = form.text(name, value);
     }
-    let no_file = http()
-        .post(stack.url(BUCKET))
-        .multipart(form)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        refusal(no_file).await,
-        (400, "IncorrectNumberOfFilesInPostRequest".into())
-    );
+    let no_file = http().post(stack.url(BUCKET)).multipart(form).send().await.unwrap();
+    assert_eq!(refusal(no_file).await, (400, "IncorrectNumberOfFilesInPostRequest".into()));
 
     let mut body = String::new();
     for (name, value) in fields {
         let disposition = format!("form-data; name=\"{name}\"");
-        write!(
-            body,
-            "--b\r\nContent-Disposition: {disposition}\r\n\r\n{value}\r\n"
-        )
-        .unwrap();
+        write!(body, "--b\r\nContent-Disposition: {disposition}\r\n\r\n{value}\r\n").unwrap();
     }
     body += "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n1234";
     let cut = http()

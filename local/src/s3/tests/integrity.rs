@@ -22,21 +22,14 @@ async fn every_algorithm_is_verified_stored_and_returned() {
         // A body from memory goes with its checksum in a header; one that streams, in a trailer.
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"hello").unwrap();
-        for body in [
-            ByteStream::from_static(b"hello"),
-            ByteStream::from_path(file.path()).await.unwrap(),
-        ] {
+        for body in [ByteStream::from_static(b"hello"), ByteStream::from_path(file.path()).await.unwrap()] {
             let put = client.put_object().bucket(BUCKET).key("k").body(body);
             put.checksum_algorithm(algorithm.clone())
                 .send()
                 .await
                 .unwrap_or_else(|e| panic!("{algorithm}: {}", DisplayErrorContext(e)));
             let head = client.head_object().bucket(BUCKET).key("k");
-            let head = head
-                .checksum_mode(ChecksumMode::Enabled)
-                .send()
-                .await
-                .unwrap();
+            let head = head.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
             let value = match algorithm {
                 ChecksumAlgorithm::Crc32 => head.checksum_crc32(),
                 ChecksumAlgorithm::Crc32C => head.checksum_crc32_c(),
@@ -50,13 +43,7 @@ async fn every_algorithm_is_verified_stored_and_returned() {
         // The SDK verifies what it reads against the checksum.
         assert_eq!(stack.read("k").await, b"hello");
     }
-    let head = client
-        .head_object()
-        .bucket(BUCKET)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    let head = client.head_object().bucket(BUCKET).key("k").send().await.unwrap();
     assert_eq!(head.checksum_sha256(), None, "only who asks gets it");
 }
 
@@ -64,46 +51,18 @@ async fn every_algorithm_is_verified_stored_and_returned() {
 async fn a_wrong_checksum_leaves_nothing() {
     let stack = Stack::start().await;
     let client = stack.client();
-    let put = || {
-        client
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(ByteStream::from_static(b"hello"))
-    };
+    let put = || client.put_object().bucket(BUCKET).key("k").body(ByteStream::from_static(b"hello"));
     let sha256 = BASE64.encode([7; 32]);
-    assert_eq!(
-        code(put().checksum_sha256(sha256).send().await),
-        "BadDigest"
-    );
-    assert_eq!(
-        code(put().checksum_crc32("AAAAAA==").send().await),
-        "BadDigest"
-    );
-    assert_eq!(
-        code(put().checksum_crc64_nvme("AAAAAAAAAAA=").send().await),
-        "BadDigest"
-    );
-    assert_eq!(
-        code(put().checksum_crc32("nonsense").send().await),
-        "InvalidRequest"
-    );
-    assert_eq!(
-        code(put().content_md5(BASE64.encode([7; 16])).send().await),
-        "BadDigest"
-    );
-    assert_eq!(
-        code(put().content_md5("short").send().await),
-        "InvalidDigest"
-    );
+    assert_eq!(code(put().checksum_sha256(sha256).send().await), "BadDigest");
+    assert_eq!(code(put().checksum_crc32("AAAAAA==").send().await), "BadDigest");
+    assert_eq!(code(put().checksum_crc64_nvme("AAAAAAAAAAA=").send().await), "BadDigest");
+    assert_eq!(code(put().checksum_crc32("nonsense").send().await), "InvalidRequest");
+    assert_eq!(code(put().content_md5(BASE64.encode([7; 16])).send().await), "BadDigest");
+    assert_eq!(code(put().content_md5("short").send().await), "InvalidDigest");
     assert!(stack.keys().await.is_empty());
     assert_eq!(stack.files(), 0);
 
-    put()
-        .content_md5("XUFAKrxLKna5cZ2REBfFkg==")
-        .send()
-        .await
-        .unwrap();
+    put().content_md5("XUFAKrxLKna5cZ2REBfFkg==").send().await.unwrap();
     assert_eq!(stack.keys().await, ["k"]);
 }
 
@@ -111,16 +70,8 @@ async fn a_wrong_checksum_leaves_nothing() {
 async fn a_refused_write_leaves_the_object_as_it_was() {
     let stack = Stack::start().await;
     stack.put("k", b"the old one").await;
-    let refused = stack
-        .client()
-        .put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .checksum_crc32("AAAAAA==");
-    assert_eq!(
-        code(refused.body(ByteStream::from_static(b"new")).send().await),
-        "BadDigest"
-    );
+    let refused = stack.client().put_object().bucket(BUCKET).key("k").checksum_crc32("AAAAAA==");
+    assert_eq!(code(refused.body(ByteStream::from_static(b"new")).send().await), "BadDigest");
     assert_eq!(stack.read("k").await, b"the old one");
     assert_eq!(stack.files(), 1);
 }
@@ -130,19 +81,11 @@ async fn the_signed_hash_of_the_body_is_checked() {
     let stack = Stack::start().await;
     let url = presigned(&stack).await;
     let hash = "0000000000000000000000000000000000000000000000000000000000000000";
-    let answer = http()
-        .put(url)
-        .header("x-amz-content-sha256", hash)
-        .body("hello")
-        .send()
-        .await;
+    let answer = http().put(url).header("x-amz-content-sha256", hash).body("hello").send().await;
     let answer = answer.unwrap();
     assert_eq!(answer.status(), 400);
     let body = answer.text().await.unwrap();
-    assert!(
-        body.contains("<Code>XAmzContentSHA256Mismatch</Code>"),
-        "{body}"
-    );
+    assert!(body.contains("<Code>XAmzContentSHA256Mismatch</Code>"), "{body}");
     assert_eq!((stack.keys().await.len(), stack.files()), (0, 0));
 }
 
@@ -151,12 +94,7 @@ async fn a_body_without_a_length_is_refused() {
     let stack = Stack::start().await;
     let chunks = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"hello"))]);
     let body = reqwest::Body::wrap_stream(chunks);
-    let answer = http()
-        .put(presigned(&stack).await)
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    let answer = http().put(presigned(&stack).await).body(body).send().await.unwrap();
     assert_eq!(answer.status(), 411);
     assert_eq!((stack.keys().await.len(), stack.files()), (0, 0));
 }
@@ -184,19 +122,10 @@ async fn a_large_body_streams_through() {
     let stack = Stack::start().await;
     let megabyte = Bytes::from(vec![7; 1 << 20]);
     let chunks = stream::iter((0..40).map(move |_| Ok::<_, std::io::Error>(megabyte.clone())));
-    let put = http()
-        .put(presigned(&stack).await)
-        .header("content-length", 40 << 20);
-    let answer = put
-        .body(reqwest::Body::wrap_stream(chunks))
-        .send()
-        .await
-        .unwrap();
+    let put = http().put(presigned(&stack).await).header("content-length", 40 << 20);
+    let answer = put.body(reqwest::Body::wrap_stream(chunks)).send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(
-        stack.s3.list(BUCKET).await.unwrap(),
-        [("k".to_owned(), 40 << 20)]
-    );
+    assert_eq!(stack.s3.list(BUCKET).await.unwrap(), [("k".to_owned(), 40 << 20)]);
     assert_eq!(stack.read("k").await.len(), 40 << 20);
 }
 

@@ -12,35 +12,15 @@ async fn of_many_creators_exactly_one_wins() {
     let stack = Stack::start().await;
     let client = stack.client();
     let put = |number: usize| {
-        let put = client
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .if_none_match("*");
-        let send = put
-            .body(ByteStream::from(number.to_string().into_bytes()))
-            .send();
-        tokio::spawn(async move {
-            send.await
-                .map(|_| number)
-                .map_err(|e| code::<(), _>(Err(e)))
-        })
+        let put = client.put_object().bucket(BUCKET).key("k").if_none_match("*");
+        let send = put.body(ByteStream::from(number.to_string().into_bytes())).send();
+        tokio::spawn(async move { send.await.map(|_| number).map_err(|e| code::<(), _>(Err(e))) })
     };
-    let results: Vec<_> = join_all((0..50).map(put))
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    let winners: Vec<_> = results
-        .iter()
-        .filter_map(|result| result.as_ref().ok())
-        .collect();
+    let results: Vec<_> = join_all((0..50).map(put)).await.into_iter().map(Result::unwrap).collect();
+    let winners: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
     assert_eq!(winners.len(), 1, "{results:?}");
     assert!(
-        results
-            .iter()
-            .filter_map(|result| result.as_ref().err())
-            .all(|code| code == "PreconditionFailed")
+        results.iter().filter_map(|result| result.as_ref().err()).all(|code| code == "PreconditionFailed")
     );
     assert_eq!(stack.read("k").await, winners[0].to_string().into_bytes());
     assert_eq!(stack.files(), 1);
@@ -51,33 +31,16 @@ async fn of_many_updates_of_one_version_exactly_one_wins() {
     let stack = Stack::start().await;
     let client = stack.client();
     stack.put("k", b"first").await;
-    let head = client
-        .head_object()
-        .bucket(BUCKET)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    let head = client.head_object().bucket(BUCKET).key("k").send().await.unwrap();
     let etag = head.e_tag().unwrap();
     let put = |number: usize| {
         let put = client.put_object().bucket(BUCKET).key("k").if_match(etag);
-        let send = put
-            .body(ByteStream::from(number.to_string().into_bytes()))
-            .send();
+        let send = put.body(ByteStream::from(number.to_string().into_bytes())).send();
         tokio::spawn(async move { send.await.is_ok() })
     };
-    let won = join_all((0..50).map(put))
-        .await
-        .into_iter()
-        .filter(|won| *won.as_ref().unwrap());
+    let won = join_all((0..50).map(put)).await.into_iter().filter(|won| *won.as_ref().unwrap());
     assert_eq!(won.count(), 1);
-    let missing = client
-        .put_object()
-        .bucket(BUCKET)
-        .key("none")
-        .if_match(etag)
-        .send()
-        .await;
+    let missing = client.put_object().bucket(BUCKET).key("none").if_match(etag).send().await;
     assert_eq!(code(missing), "NoSuchKey");
 }
 
@@ -95,10 +58,7 @@ async fn a_reader_sees_one_version_while_writers_replace_it() {
     let reads = (0..30).map(|_| stack.read("k"));
     for body in join_all(reads).await {
         assert_eq!(body.len(), 100_000);
-        assert!(
-            body.iter().all(|byte| *byte == body[0]),
-            "two versions in one answer"
-        );
+        assert!(body.iter().all(|byte| *byte == body[0]), "two versions in one answer");
     }
     join_all(writes).await;
     assert_eq!(stack.files(), 1);
@@ -144,29 +104,16 @@ async fn every_key_is_a_name_and_nothing_else() {
     sorted.sort_unstable();
     assert_eq!(stack.keys().await, sorted);
     assert_eq!(stack.files(), keys.len());
-    let outside = std::fs::read_dir(stack.root.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
+    let outside = std::fs::read_dir(stack.root.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let outside: Vec<_> = outside.filter(|name| name != BUCKET).collect();
     let index = |name: &std::ffi::OsString| name.to_str().unwrap().starts_with("index.sqlite");
     assert!(outside.iter().all(index), "{outside:?}");
 
     let client = stack.client();
-    let too_long = client
-        .put_object()
-        .bucket(BUCKET)
-        .key("x".repeat(1025))
-        .send()
-        .await;
+    let too_long = client.put_object().bucket(BUCKET).key("x".repeat(1025)).send().await;
     assert_eq!(code(too_long), "KeyTooLongError");
     for key in keys {
-        client
-            .delete_object()
-            .bucket(BUCKET)
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        client.delete_object().bucket(BUCKET).key(key).send().await.unwrap();
     }
     assert_eq!(stack.files(), 0);
 }
@@ -177,21 +124,10 @@ async fn what_was_acknowledged_is_there_after_a_restart_and_litter_is_not() {
     stack.put("kept", b"old").await;
     stack.put("kept", b"new").await;
     stack.put("gone", b"x").await;
-    stack
-        .client()
-        .delete_object()
-        .bucket(BUCKET)
-        .key("gone")
-        .send()
-        .await
-        .unwrap();
+    stack.client().delete_object().bucket(BUCKET).key("gone").send().await.unwrap();
     let root = stack.stop().await;
     // What a kill leaves behind: a body that was never committed.
-    std::fs::write(
-        root.path().join(BUCKET).join("01ABANDONED"),
-        b"half of a pict",
-    )
-    .unwrap();
+    std::fs::write(root.path().join(BUCKET).join("01ABANDONED"), b"half of a pict").unwrap();
 
     let stack = Stack::open(root, vec![bucket(BUCKET)], false).await;
     assert_eq!(stack.keys().await, ["kept"]);
@@ -204,14 +140,7 @@ async fn a_directory_belongs_to_one_process() {
     let stack = Stack::start().await;
     let notify: super::Notify = std::sync::Arc::new(|_, _| Box::pin(async { Ok(()) }));
     let durability = super::Durability::Ephemeral;
-    let second = super::open(
-        stack.root.path(),
-        durability,
-        &[],
-        super::identities(),
-        notify,
-    )
-    .await;
+    let second = super::open(stack.root.path(), durability, &[], super::identities(), notify).await;
     assert!(second.is_err());
 }
 
@@ -222,31 +151,17 @@ async fn a_bucket_that_cannot_be_a_directory_is_refused() {
     let durability = super::Durability::Ephemeral;
     let bad = [bucket("../outside")];
     let opened = super::open(root.path(), durability, &bad, super::identities(), notify).await;
-    assert_eq!(
-        opened.err().unwrap().kind(),
-        std::io::ErrorKind::InvalidInput
-    );
+    assert_eq!(opened.err().unwrap().kind(), std::io::ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
 async fn lifecycle_rules_expire_what_is_old_enough() {
     let day = Duration::from_hours(24);
-    let stack = Stack::with_bucket(Bucket {
-        expire_after: Some(day),
-        ..bucket(BUCKET)
-    })
-    .await;
+    let stack = Stack::with_bucket(Bucket { expire_after: Some(day), ..bucket(BUCKET) }).await;
     stack.put("k", b"x").await;
     let now = Timestamp::now();
     assert_eq!(stack.s3.expire(now).await.unwrap(), 0);
-    assert_eq!(
-        stack
-            .s3
-            .expire(now + day + Duration::from_secs(1))
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(stack.s3.expire(now + day + Duration::from_secs(1)).await.unwrap(), 1);
     assert_eq!((stack.keys().await.len(), stack.files()), (0, 0));
 }
 
@@ -254,14 +169,7 @@ async fn lifecycle_rules_expire_what_is_old_enough() {
 async fn requests_under_way_finish_when_the_server_stops() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let stack = Stack::start().await;
-    let put = stack
-        .client()
-        .put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .presigned(hour())
-        .await
-        .unwrap();
+    let put = stack.client().put_object().bucket(BUCKET).key("k").presigned(hour()).await.unwrap();
     let uri: http::Uri = put.uri().parse().unwrap();
     let mut connection = tokio::net::TcpStream::connect(stack.address).await.unwrap();
     let head = format!(

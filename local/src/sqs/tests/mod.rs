@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::store::now_ms;
 use super::{QueueError, Queues};
 use crate::faults::Faults;
 use crate::template::model::{Queue, Redrive};
@@ -110,8 +111,11 @@ async fn a_message_given_back_comes_after_those_that_wait() {
         queues.send(WORK, body.to_owned()).await.unwrap();
     }
     let a = queues.receive(WORK, 1, NO_WAIT).await.unwrap().remove(0);
-    // The store's clock counts milliseconds.
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    // Both have waited since the same millisecond otherwise.
+    let before = now_ms();
+    while now_ms() == before {
+        tokio::task::yield_now().await;
+    }
     queues.change_visibility(WORK, &a.receipt_handle, NO_WAIT).await.unwrap();
     let not_in_flight = queues.change_visibility(WORK, &a.receipt_handle, LONG).await;
     assert!(matches!(not_in_flight, Err(QueueError::NotInFlight)));

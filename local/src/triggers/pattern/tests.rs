@@ -69,12 +69,16 @@ fn an_absent_field_passes_exists_false_alone() {
 fn objects_in_lists_match_as_wholes() {
     let pattern = json!({ "items": { "kind": ["a"], "size": [1] } });
     assert!(matches(&pattern, &json!({ "items": [{ "kind": "b" }, { "kind": "a", "size": 1 }] })));
-    assert!(!matches(&pattern, &json!({ "items": [{ "kind": "a", "size": 2 }, { "kind": "b", "size": 1 }] })));
+    assert!(!matches(
+        &pattern,
+        &json!({ "items": [{ "kind": "a", "size": 2 }, { "kind": "b", "size": 1 }] })
+    ));
 }
 
 #[test]
 fn or_chooses_between_fields() {
-    let pattern = json!({ "source": ["s3"], "$or": [{ "size": [{ "numeric": [">", 10] }] }, { "kind": ["raw"] }] });
+    let pattern =
+        json!({ "source": ["s3"], "$or": [{ "size": [{ "numeric": [">", 10] }] }, { "kind": ["raw"] }] });
     assert!(matches(&pattern, &json!({ "source": "s3", "size": 11 })));
     assert!(matches(&pattern, &json!({ "source": "s3", "size": 1, "kind": "raw" })));
     assert!(!matches(&pattern, &json!({ "source": "s3", "size": 1 })));
@@ -94,7 +98,11 @@ fn the_body_of_a_message_is_text_or_json_as_the_pattern_takes_it() {
         ("other", [false, false, true]),
     ] {
         let record = message(body);
-        assert_eq!([&inside, &text, &other].map(|pattern| pattern.matches_message(&record)), expected, "{body}");
+        assert_eq!(
+            [&inside, &text, &other].map(|pattern| pattern.matches_message(&record)),
+            expected,
+            "{body}"
+        );
     }
 }
 
