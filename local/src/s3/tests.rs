@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Durability, Notify, S3, open};
-use crate::iam::{Identities, Identity, Statement};
+use crate::iam::{Identities, Identity, References, Statement};
 use crate::template::model::{Bucket, BucketCors, Notification};
 
 mod access;
@@ -167,6 +167,7 @@ fn identities() -> Arc<Identities> {
         access_key: name.to_owned(),
         secret_key: format!("{name}-secret"),
         statements,
+        references: References::default(),
     };
     let allow = |actions: &[&str], resource: &str| Statement {
         sid: None,
