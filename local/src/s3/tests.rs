@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Durability, Notify, S3, open};
+use crate::faults::Faults;
 use crate::iam::{Identities, Identity, References, Statement};
 use crate::template::model::{Bucket, BucketCors, Notification};
 
@@ -70,7 +71,7 @@ impl Stack {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(s3.clone().serve(listener, shutdown.clone()));
+        let server = tokio::spawn(s3.clone().serve(listener, Faults::default(), shutdown.clone()));
         Self { s3, address, sent, root, shutdown, server }
     }
 

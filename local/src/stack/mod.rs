@@ -276,7 +276,7 @@ fn serve(
         stop.clone().cancelled_owned(),
     );
     spawn("the API", tasks, gateway);
-    spawn("S3", tasks, parts.s3.clone().serve(listeners.s3, stop.clone()));
+    spawn("S3", tasks, parts.s3.clone().serve(listeners.s3, parts.faults.clone(), stop.clone()));
     let (tables, keys, stopped) = (parts.tables.clone(), Arc::clone(&identities), stop.clone());
     spawn("DynamoDB", tasks, async move { tables.serve(listeners.dynamodb, keys, stopped).await });
     let (queues, stopped) = (parts.queues.clone(), stop.clone());
