@@ -122,7 +122,9 @@ async fn respond(served: Served, peer: SocketAddr, request: Request<Incoming>) -
     } else if let Some(fault) = faults.strike(Service::S3) {
         Err(match fault {
             Fault::Throttle => s3s::s3_error!(SlowDown, "Please reduce your request rate."),
-            Fault::Error => s3s::s3_error!(InternalError, "We encountered an internal error. Please try again."),
+            Fault::Error => {
+                s3s::s3_error!(InternalError, "We encountered an internal error. Please try again.")
+            }
         })
     } else if parts.method == Method::POST && key.is_empty() && form::is_form(&parts.headers) {
         let frames = BodyStream::new(body).filter_map(|frame| async {

@@ -6,7 +6,10 @@ use super::Ready;
 use crate::template::model::{Deployment, Trigger};
 
 /// Renders it. Nothing in it comes from a client.
-pub fn render(deployment: &Deployment, ready: &Ready) -> String {
+pub fn render<'a>(
+    deployment: &Deployment, ready: &Ready,
+    timers: impl Iterator<Item = (&'a str, &'a str, Option<jiff::Timestamp>)>,
+) -> String {
     let mut rows = String::new();
     for function in &deployment.functions {
         let triggers = function.triggers.iter().map(describe).collect::<Vec<_>>().join("<br>");
@@ -23,6 +26,11 @@ pub fn render(deployment: &Deployment, ready: &Ready) -> String {
     let mut resources = String::new();
     for (id, name) in &ready.resources {
         let _ = write!(resources, "<tr><td>{id}<td><code>{name}</code>");
+    }
+    let mut upcoming = String::new();
+    for (name, function, next) in timers {
+        let next = next.map_or_else(|| "never".to_owned(), |next| format!("{next:.0}"));
+        let _ = write!(upcoming, "<tr><td>{name}<td><code>{function}</code><td>next at {next}");
     }
     let Ready { api, s3, dynamodb, sqs, project, .. } = ready;
     format!(
@@ -44,6 +52,8 @@ code {{ font-size: .9em }}
 <tr><td>Project<td><code>{project}</code></table>
 <p>The API key is in the terminal that the stack was started in.
 <h2>Functions</h2><table>{rows}</table>
+<h2>Timers</h2><table>{upcoming}</table>
+<p><code>cargo run -- fire sweep</code> lets one go off now.
 <h2>Resources</h2><table>{resources}</table>
 <h2>Looking in</h2>
 <p><a href="queues">Queues</a> · <a href="functions">what the functions have been through</a>
