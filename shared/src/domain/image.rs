@@ -305,7 +305,10 @@ impl Image {
             return Err(NotClaimable::Settled);
         }
         match &self.state {
-            State::Processing { lease } if now < lease.until => Err(NotClaimable::Leased),
+            // A claim whose answer was lost is made again by the same owner.
+            State::Processing { lease: held } if now < held.until && held.owner != lease.owner => {
+                Err(NotClaimable::Leased)
+            }
             State::Failed { failure } if !failure.retryable => Err(NotClaimable::Settled),
             State::Ready { .. } | State::Trashed { .. } | State::Purging => Err(NotClaimable::Settled),
             State::Pending | State::Processing { .. } | State::Failed { .. } => {
@@ -441,6 +444,13 @@ mod tests {
         assert_eq!(claimed.claim(image.upload, lease("b", 90), at(59)), Err(NotClaimable::Leased));
         let taken = claimed.claim(image.upload, lease("b", 120), at(60)).unwrap().image;
         assert!(taken.is_leased_to("b") && !taken.is_leased_to("a"));
+    }
+
+    #[test]
+    fn an_owner_whose_claim_was_written_but_not_answered_claims_again() {
+        let image = reserved();
+        let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+        assert!(claimed.claim(image.upload, lease("a", 60), at(2)).is_ok());
     }
 
     #[test]
