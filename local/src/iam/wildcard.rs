@@ -2,7 +2,8 @@
 
 /// Whether a text matches a pattern; case counts.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut pos) = (0, 0);
     // Where to go on when the last star should have taken one more character. One star is enough to
     // go back to: whatever an earlier one could take more of, this one can.
@@ -18,7 +19,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
                 pos += 1;
             }
             _ => {
-                let Some((star, taken)) = retry else { return false };
+                let Some((star, taken)) = retry else {
+                    return false;
+                };
                 retry = Some((star, taken + 1));
                 (at, pos) = (star, taken + 1);
             }
@@ -54,8 +57,12 @@ mod tests {
     fn defined(pattern: &[char], text: &[char]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,
-            (Some(('*', pattern)), _) => (0..=text.len()).any(|skip| defined(pattern, &text[skip..])),
-            (Some((p, pattern)), Some((t, text))) => (*p == '?' || p == t) && defined(pattern, text),
+            (Some(('*', pattern)), _) => {
+                (0..=text.len()).any(|skip| defined(pattern, &text[skip..]))
+            }
+            (Some((p, pattern)), Some((t, text))) => {
+                (*p == '?' || p == t) && defined(pattern, text)
+            }
             _ => false,
         }
     }
@@ -69,15 +76,22 @@ mod tests {
 
         #[test]
         fn long_patterns_take_no_exponential_time(stars in 10_usize..200) {
-            prop_assert!(!matches(&format!("{}b", "*a".repeat(stars)), &"a".repeat(2000)));
+            let pattern = "*a".repeat(stars) + "b";
+            prop_assert!(!matches(&pattern, &"a".repeat(2000)));
         }
     }
 
     #[test]
     fn wildcards_stay_within_a_part_of_the_arn() {
         assert!(matches_arn("arn:aws:s3:::b/*", "arn:aws:s3:::b/x:y/z"));
-        assert!(matches_arn("arn:aws:sqs:*:*:tintype-?", "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"));
-        assert!(!matches_arn("arn:*:tintype-Q", "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"));
+        assert!(matches_arn(
+            "arn:aws:sqs:*:*:tintype-?",
+            "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"
+        ));
+        assert!(!matches_arn(
+            "arn:*:tintype-Q",
+            "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"
+        ));
         assert!(!matches_arn("arn:aws:s3:::B/*", "arn:aws:s3:::b/x"));
         assert!(matches_arn("*", "arn:aws:s3:::b"));
     }

@@ -23,10 +23,14 @@ pub fn read(properties: &Property<'_>, functions: &[String]) -> Result<Api, Temp
     if let Some(cors) = properties.get("CorsConfiguration")? {
         api.api.cors = read_cors(&cors)?;
     }
-    let Some(auth) = properties.get("Auth")? else { return Ok(api) };
+    let Some(auth) = properties.get("Auth")? else {
+        return Ok(api);
+    };
     if let Some(authorizers) = auth.get("Authorizers")? {
         for (name, authorizer) in authorizers.entries()? {
-            api.api.authorizers.insert(name.to_owned(), read_authorizer(&authorizer, functions)?);
+            api.api
+                .authorizers
+                .insert(name.to_owned(), read_authorizer(&authorizer, functions)?);
         }
     }
     if let Some(default) = auth.get("DefaultAuthorizer")? {
@@ -44,10 +48,18 @@ pub fn read(properties: &Property<'_>, functions: &[String]) -> Result<Api, Temp
     Ok(api)
 }
 
-fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Authorizer, TemplateError> {
+fn read_authorizer(
+    authorizer: &Property<'_>,
+    functions: &[String],
+) -> Result<Authorizer, TemplateError> {
     authorizer.only(&[
-        "FunctionArn", "FunctionInvokeRole", "FunctionPayloadFormatVersion", "EnableFunctionDefaultPermissions",
-        "AuthorizerPayloadFormatVersion", "EnableSimpleResponses", "Identity",
+        "FunctionArn",
+        "FunctionInvokeRole",
+        "FunctionPayloadFormatVersion",
+        "EnableFunctionDefaultPermissions",
+        "AuthorizerPayloadFormatVersion",
+        "EnableSimpleResponses",
+        "Identity",
     ])?;
     let version = authorizer.require("AuthorizerPayloadFormatVersion")?;
     // YAML reads an unquoted 2.0 as a number.
@@ -60,8 +72,13 @@ fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Au
     }
     let function = authorizer.require("FunctionArn")?;
     let arn = function.string()?;
-    let Some(id) = functions.iter().find(|id| names::arn(Kind::Function, id) == arn) else {
-        return Err(function.invalid(format!("`{arn}` is not the ARN of a function of this template")));
+    let Some(id) = functions
+        .iter()
+        .find(|id| names::arn(Kind::Function, id) == arn)
+    else {
+        return Err(function.invalid(format!(
+            "`{arn}` is not the ARN of a function of this template"
+        )));
     };
     let mut read = Authorizer {
         function: id.clone(),
@@ -76,8 +93,12 @@ fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Au
             }
         }
         identity.only(&["Headers", "ReauthorizeEvery"])?;
-        read.identity_headers = identity.get("Headers")?.map_or(Ok(Vec::new()), |it| it.strings())?;
-        read.cache = identity.get("ReauthorizeEvery")?.map_or(Ok(Duration::ZERO), |it| it.seconds())?;
+        read.identity_headers = identity
+            .get("Headers")?
+            .map_or(Ok(Vec::new()), |it| it.strings())?;
+        read.cache = identity
+            .get("ReauthorizeEvery")?
+            .map_or(Ok(Duration::ZERO), |it| it.seconds())?;
     }
     Ok(read)
 }
@@ -85,10 +106,20 @@ fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Au
 fn read_cors(cors: &Property<'_>) -> Result<Option<Cors>, TemplateError> {
     // SAM takes `true` for "any origin".
     if cors.value().is_boolean() {
-        let all = Cors { origins: vec!["*".to_owned()], ..Cors::default() };
+        let all = Cors {
+            origins: vec!["*".to_owned()],
+            ..Cors::default()
+        };
         return Ok(cors.boolean()?.then_some(all));
     }
-    cors.only(&["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"])?;
+    cors.only(&[
+        "AllowOrigins",
+        "AllowMethods",
+        "AllowHeaders",
+        "ExposeHeaders",
+        "MaxAge",
+        "AllowCredentials",
+    ])?;
     let list = |key| cors.get(key)?.map_or(Ok(Vec::new()), |list| list.strings());
     let cors = Cors {
         origins: list("AllowOrigins")?,
@@ -96,7 +127,9 @@ fn read_cors(cors: &Property<'_>) -> Result<Option<Cors>, TemplateError> {
         headers: list("AllowHeaders")?,
         expose: list("ExposeHeaders")?,
         max_age: cors.get("MaxAge")?.map(|age| age.integer()).transpose()?,
-        credentials: cors.get("AllowCredentials")?.map_or(Ok(false), |it| it.boolean())?,
+        credentials: cors
+            .get("AllowCredentials")?
+            .map_or(Ok(false), |it| it.boolean())?,
     };
     Ok(Some(cors))
 }

@@ -38,7 +38,14 @@ pub fn read(
         "DynamoDB" => Trigger::Stream(stream(&properties, catalogue)?),
         "Schedule" => {
             properties.only(&[
-                "Schedule", "Input", "Enabled", "State", "Name", "Description", "RetryPolicy", "DeadLetterConfig",
+                "Schedule",
+                "Input",
+                "Enabled",
+                "State",
+                "Name",
+                "Description",
+                "RetryPolicy",
+                "DeadLetterConfig",
             ])?;
             Trigger::Schedule(Schedule {
                 arn: format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{STACK}-{function}{name}"),
@@ -48,20 +55,32 @@ pub fn read(
         }
         "ScheduleV2" => Trigger::Schedule(schedule_v2(function, name, &properties)?),
         other => {
-            let near = nearest(other, TYPES).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let near = nearest(other, TYPES)
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(kind.unsupported(format!(
                 "events of type `{other}` are not run locally; known are {}{near}",
                 TYPES.join(", ")
             )));
         }
     };
-    let enabled = properties.get("Enabled")?.map_or(Ok(true), |it| it.boolean())?;
-    let state = properties.get("State")?.map_or(Ok(None), |it| it.string().map(Some))?;
+    let enabled = properties
+        .get("Enabled")?
+        .map_or(Ok(true), |it| it.boolean())?;
+    let state = properties
+        .get("State")?
+        .map_or(Ok(None), |it| it.string().map(Some))?;
     Ok((enabled && state.as_deref() != Some("DISABLED")).then_some(trigger))
 }
 
 fn route(event: &Property<'_>, catalogue: &Catalogue) -> Result<Route, TemplateError> {
-    event.only(&["Path", "Method", "ApiId", "Auth", "PayloadFormatVersion", "TimeoutInMillis"])?;
+    event.only(&[
+        "Path",
+        "Method",
+        "ApiId",
+        "Auth",
+        "PayloadFormatVersion",
+        "TimeoutInMillis",
+    ])?;
     if let Some(version) = event.get("PayloadFormatVersion")?
         && version.string()? != "2.0"
     {
@@ -73,11 +92,17 @@ fn route(event: &Property<'_>, catalogue: &Catalogue) -> Result<Route, TemplateE
         return Err(path.invalid("a path begins with `/`"));
     }
     let api = catalogue.api.as_ref();
-    let authorizer = match event.get("Auth")?.map_or(Ok(None), |auth| auth.get("Authorizer"))? {
+    let authorizer = match event
+        .get("Auth")?
+        .map_or(Ok(None), |auth| auth.get("Authorizer"))?
+    {
         None => api.and_then(|api| api.default_authorizer.clone()),
         Some(named) => {
             let name = named.string()?;
-            let known = || api.into_iter().flat_map(|api| api.api.authorizers.keys().map(String::as_str));
+            let known = || {
+                api.into_iter()
+                    .flat_map(|api| api.api.authorizers.keys().map(String::as_str))
+            };
             if name == "NONE" {
                 None
             } else if known().any(|known| known == name) {
@@ -92,11 +117,17 @@ fn route(event: &Property<'_>, catalogue: &Catalogue) -> Result<Route, TemplateE
             }
         }
     };
-    Ok(Route { method: method(&event.require("Method")?)?, path: text, authorizer })
+    Ok(Route {
+        method: method(&event.require("Method")?)?,
+        path: text,
+        authorizer,
+    })
 }
 
 fn method(property: &Property<'_>) -> Result<String, TemplateError> {
-    const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY"];
+    const METHODS: [&str; 8] = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY",
+    ];
     let method = property.string()?.to_uppercase();
     match method.as_str() {
         "*" => Ok("ANY".to_owned()),
@@ -107,10 +138,17 @@ fn method(property: &Property<'_>) -> Result<String, TemplateError> {
 
 fn queue(event: &Property<'_>, catalogue: &Catalogue) -> Result<QueueMapping, TemplateError> {
     event.only(&[
-        "Queue", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes", "ScalingConfig",
-        "FilterCriteria", "Enabled",
+        "Queue",
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "FunctionResponseTypes",
+        "ScalingConfig",
+        "FilterCriteria",
+        "Enabled",
     ])?;
-    let concurrency = event.get("ScalingConfig")?.map_or(Ok(None), |config| config.get("MaximumConcurrency"))?;
+    let concurrency = event
+        .get("ScalingConfig")?
+        .map_or(Ok(None), |config| config.get("MaximumConcurrency"))?;
     Ok(QueueMapping {
         queue: catalogue.queue(&event.require("Queue")?)?,
         batch_size: batch_size(event, 10)?,
@@ -123,20 +161,37 @@ fn queue(event: &Property<'_>, catalogue: &Catalogue) -> Result<QueueMapping, Te
 
 fn stream(event: &Property<'_>, catalogue: &Catalogue) -> Result<StreamMapping, TemplateError> {
     event.only(&[
-        "Stream", "StartingPosition", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes",
-        "BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "ParallelizationFactor",
-        "DestinationConfig", "FilterCriteria", "Enabled",
+        "Stream",
+        "StartingPosition",
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "FunctionResponseTypes",
+        "BisectBatchOnFunctionError",
+        "MaximumRetryAttempts",
+        "MaximumRecordAgeInSeconds",
+        "ParallelizationFactor",
+        "DestinationConfig",
+        "FilterCriteria",
+        "Enabled",
     ])?;
     event.require("StartingPosition")?;
-    let retries: Option<i64> = event.get("MaximumRetryAttempts")?.map(|it| it.integer()).transpose()?;
-    let failure = event.get("DestinationConfig")?.map_or(Ok(None), |config| config.get("OnFailure"))?;
-    let destination = failure.map_or(Ok(None), |failure| failure.require("Destination").map(Some))?;
+    let retries: Option<i64> = event
+        .get("MaximumRetryAttempts")?
+        .map(|it| it.integer())
+        .transpose()?;
+    let failure = event
+        .get("DestinationConfig")?
+        .map_or(Ok(None), |config| config.get("OnFailure"))?;
+    let destination =
+        failure.map_or(Ok(None), |failure| failure.require("Destination").map(Some))?;
     Ok(StreamMapping {
         table: catalogue.stream(&event.require("Stream")?)?,
         batch_size: batch_size(event, 100)?,
         window: window(event)?,
         report_failures: report_failures(event)?,
-        bisect: event.get("BisectBatchOnFunctionError")?.map_or(Ok(false), |it| it.boolean())?,
+        bisect: event
+            .get("BisectBatchOnFunctionError")?
+            .map_or(Ok(false), |it| it.boolean())?,
         // -1 is AWS's way to write "for ever".
         maximum_retries: retries.and_then(|retries| u32::try_from(retries).ok()),
         on_failure: destination.map(|it| catalogue.queue(&it)).transpose()?,
@@ -144,10 +199,25 @@ fn stream(event: &Property<'_>, catalogue: &Catalogue) -> Result<StreamMapping, 
     })
 }
 
-fn schedule_v2(function: &str, name: &str, event: &Property<'_>) -> Result<Schedule, TemplateError> {
+fn schedule_v2(
+    function: &str,
+    name: &str,
+    event: &Property<'_>,
+) -> Result<Schedule, TemplateError> {
     event.only(&[
-        "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Input", "State", "Name",
-        "Description", "GroupName", "OmitName", "RetryPolicy", "DeadLetterConfig", "PermissionsBoundary", "RoleArn",
+        "ScheduleExpression",
+        "ScheduleExpressionTimezone",
+        "FlexibleTimeWindow",
+        "Input",
+        "State",
+        "Name",
+        "Description",
+        "GroupName",
+        "OmitName",
+        "RetryPolicy",
+        "DeadLetterConfig",
+        "PermissionsBoundary",
+        "RoleArn",
     ])?;
     if let Some(zone) = event.get("ScheduleExpressionTimezone")?
         && !["UTC", "Etc/UTC"].contains(&zone.string()?.as_str())
@@ -155,7 +225,9 @@ fn schedule_v2(function: &str, name: &str, event: &Property<'_>) -> Result<Sched
         return Err(zone.unsupported("schedules are run in UTC"));
     }
     Ok(Schedule {
-        arn: format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{STACK}-{function}{name}"),
+        arn: format!(
+            "arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{STACK}-{function}{name}"
+        ),
         expression: expression(event, "ScheduleExpression")?,
         input: input(event)?,
     })
@@ -164,18 +236,26 @@ fn schedule_v2(function: &str, name: &str, event: &Property<'_>) -> Result<Sched
 fn expression(event: &Property<'_>, key: &str) -> Result<String, TemplateError> {
     let property = event.require(key)?;
     let text = property.string()?;
-    Expression::parse(&text)
-        .map_err(|source| TemplateError::Schedule { path: property.path().to_owned(), source })?;
+    Expression::parse(&text).map_err(|source| TemplateError::Schedule {
+        path: property.path().to_owned(),
+        source,
+    })?;
     Ok(text)
 }
 
 fn input(event: &Property<'_>) -> Result<Option<Value>, TemplateError> {
-    let Some(input) = event.get("Input")? else { return Ok(None) };
-    serde_json::from_str(&input.string()?).map(Some).map_err(|error| input.invalid(format!("not JSON: {error}")))
+    let Some(input) = event.get("Input")? else {
+        return Ok(None);
+    };
+    serde_json::from_str(&input.string()?)
+        .map(Some)
+        .map_err(|error| input.invalid(format!("not JSON: {error}")))
 }
 
 fn batch_size(event: &Property<'_>, default: usize) -> Result<usize, TemplateError> {
-    let Some(size) = event.get("BatchSize")? else { return Ok(default) };
+    let Some(size) = event.get("BatchSize")? else {
+        return Ok(default);
+    };
     match size.integer()? {
         0 => Err(size.expected("at least 1")),
         count if count > 10_000 => Err(size.expected("at most 10000")),
@@ -184,11 +264,15 @@ fn batch_size(event: &Property<'_>, default: usize) -> Result<usize, TemplateErr
 }
 
 fn window(event: &Property<'_>) -> Result<Duration, TemplateError> {
-    event.get("MaximumBatchingWindowInSeconds")?.map_or(Ok(Duration::ZERO), |it| it.seconds())
+    event
+        .get("MaximumBatchingWindowInSeconds")?
+        .map_or(Ok(Duration::ZERO), |it| it.seconds())
 }
 
 fn report_failures(event: &Property<'_>) -> Result<bool, TemplateError> {
-    let Some(types) = event.get("FunctionResponseTypes")? else { return Ok(false) };
+    let Some(types) = event.get("FunctionResponseTypes")? else {
+        return Ok(false);
+    };
     match types.strings()?.as_slice() {
         [] => Ok(false),
         [only] if only == "ReportBatchItemFailures" => Ok(true),
@@ -197,7 +281,10 @@ fn report_failures(event: &Property<'_>) -> Result<bool, TemplateError> {
 }
 
 fn filters(event: &Property<'_>) -> Result<Vec<Value>, TemplateError> {
-    let Some(list) = event.get("FilterCriteria")?.map_or(Ok(None), |criteria| criteria.get("Filters"))? else {
+    let Some(list) = event
+        .get("FilterCriteria")?
+        .map_or(Ok(None), |criteria| criteria.get("Filters"))?
+    else {
         return Ok(Vec::new());
     };
     let mut filters = Vec::new();
@@ -205,8 +292,10 @@ fn filters(event: &Property<'_>) -> Result<Vec<Value>, TemplateError> {
         let pattern = filter.require("Pattern")?;
         let value: Value = serde_json::from_str(&pattern.string()?)
             .map_err(|error| pattern.invalid(format!("not JSON: {error}")))?;
-        Pattern::parse(&value)
-            .map_err(|source| TemplateError::Pattern { path: pattern.path().to_owned(), source })?;
+        Pattern::parse(&value).map_err(|source| TemplateError::Pattern {
+            path: pattern.path().to_owned(),
+            source,
+        })?;
         filters.push(value);
     }
     Ok(filters)

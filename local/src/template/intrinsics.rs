@@ -42,7 +42,9 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        let Some(length) = rest[start..].find('}') else { break };
+        let Some(length) = rest[start..].find('}') else {
+            break;
+        };
         pieces.push(Piece::Text(&rest[..start]));
         let name = &rest[start + 2..start + length];
         if let Some(literal) = name.strip_prefix('!') {
@@ -60,8 +62,16 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
 
 impl<'a> Scope<'a> {
     /// The scope of a template with its parameters' values.
-    pub fn new(root: &'a Value, parameters: &'a BTreeMap<String, Value>, context: &'a Context) -> Self {
-        Self { root, parameters, context }
+    pub fn new(
+        root: &'a Value,
+        parameters: &'a BTreeMap<String, Value>,
+        context: &'a Context,
+    ) -> Self {
+        Self {
+            root,
+            parameters,
+            context,
+        }
     }
 
     /// Evaluates every function in a value; `None` is `AWS::NoValue`: as if it had not been written.
@@ -100,55 +110,80 @@ impl<'a> Scope<'a> {
         match &self.root["Resources"][id]["Condition"] {
             Value::Null => Ok(true),
             Value::String(name) => self.condition(name, &format!("Resources.{id}.Condition")),
-            _ => Err(expected(&format!("Resources.{id}.Condition"), "the name of a condition")),
+            _ => Err(expected(
+                &format!("Resources.{id}.Condition"),
+                "the name of a condition",
+            )),
         }
     }
 
-    fn evaluate(&self, function: &str, argument: &Value, path: &str) -> Result<Option<Value>, TemplateError> {
-        let text = match function {
-            "Ref" => match argument.as_str() {
-                Some("AWS::NoValue") => return Ok(None),
-                Some(name) => return self.reference(name, path).map(Some),
-                None => return Err(expected(path, "`Ref` with a name")),
-            },
-            "Fn::If" => {
-                let [condition, then, otherwise] = self.arguments(argument, path, "`If` with three items")?;
-                let condition = condition.as_str().ok_or_else(|| expected(path, "`If` with a condition's name"))?;
-                let branch = if self.condition(condition, path)? { then } else { otherwise };
-                return self.resolve(branch, path);
-            }
-            "Fn::FindInMap" => return self.find_in_map(argument, path).map(Some),
-            "Fn::Select" => {
-                let [index, list] = self.arguments(argument, path, "`Select` with an index and a list")?;
-                let index = self.text(index, path)?;
-                let index: usize = index.parse().map_err(|_| expected(path, "`Select` with a number"))?;
-                let list = self.list(list, path)?;
-                return list.get(index).cloned().map(Some).ok_or_else(|| TemplateError::Invalid {
-                    path: path.to_owned(),
-                    reason: format!("`Select` asks for item {index} of {}", list.len()),
-                });
-            }
-            "Fn::Split" => {
-                let [separator, text] = self.arguments(argument, path, "`Split` with a separator and a text")?;
-                let (separator, text) = (self.text(separator, path)?, self.text(text, path)?);
-                if separator.is_empty() {
-                    return Err(expected(path, "`Split` with a separator that is not empty"));
+    fn evaluate(
+        &self,
+        function: &str,
+        argument: &Value,
+        path: &str,
+    ) -> Result<Option<Value>, TemplateError> {
+        let text =
+            match function {
+                "Ref" => match argument.as_str() {
+                    Some("AWS::NoValue") => return Ok(None),
+                    Some(name) => return self.reference(name, path).map(Some),
+                    None => return Err(expected(path, "`Ref` with a name")),
+                },
+                "Fn::If" => {
+                    let [condition, then, otherwise] =
+                        self.arguments(argument, path, "`If` with three items")?;
+                    let condition = condition
+                        .as_str()
+                        .ok_or_else(|| expected(path, "`If` with a condition's name"))?;
+                    let branch = if self.condition(condition, path)? {
+                        then
+                    } else {
+                        otherwise
+                    };
+                    return self.resolve(branch, path);
                 }
-                return Ok(Some(text.split(&separator).map(Value::from).collect()));
-            }
-            "Fn::GetAtt" => self.attribute_call(argument, path)?,
-            "Fn::Sub" => self.substitute(argument, path)?,
-            "Fn::Join" => {
-                let [separator, list] = self.arguments(argument, path, "`Join` with a separator and a list")?;
-                let separator = self.text(separator, path)?;
-                let items = self.list(list, path)?;
-                let items: Vec<String> =
-                    items.iter().map(|item| scalar(item, path)).collect::<Result<_, _>>()?;
-                items.join(&separator)
-            }
-            "Fn::Base64" => BASE64_STANDARD.encode(self.text(argument, path)?),
-            other => return Err(unsupported(other, path)),
-        };
+                "Fn::FindInMap" => return self.find_in_map(argument, path).map(Some),
+                "Fn::Select" => {
+                    let [index, list] =
+                        self.arguments(argument, path, "`Select` with an index and a list")?;
+                    let index = self.text(index, path)?;
+                    let index: usize = index
+                        .parse()
+                        .map_err(|_| expected(path, "`Select` with a number"))?;
+                    let list = self.list(list, path)?;
+                    return list.get(index).cloned().map(Some).ok_or_else(|| {
+                        TemplateError::Invalid {
+                            path: path.to_owned(),
+                            reason: format!("`Select` asks for item {index} of {}", list.len()),
+                        }
+                    });
+                }
+                "Fn::Split" => {
+                    let [separator, text] =
+                        self.arguments(argument, path, "`Split` with a separator and a text")?;
+                    let (separator, text) = (self.text(separator, path)?, self.text(text, path)?);
+                    if separator.is_empty() {
+                        return Err(expected(path, "`Split` with a separator that is not empty"));
+                    }
+                    return Ok(Some(text.split(&separator).map(Value::from).collect()));
+                }
+                "Fn::GetAtt" => self.attribute_call(argument, path)?,
+                "Fn::Sub" => self.substitute(argument, path)?,
+                "Fn::Join" => {
+                    let [separator, list] =
+                        self.arguments(argument, path, "`Join` with a separator and a list")?;
+                    let separator = self.text(separator, path)?;
+                    let items = self.list(list, path)?;
+                    let items: Vec<String> = items
+                        .iter()
+                        .map(|item| scalar(item, path))
+                        .collect::<Result<_, _>>()?;
+                    items.join(&separator)
+                }
+                "Fn::Base64" => BASE64_STANDARD.encode(self.text(argument, path)?),
+                other => return Err(unsupported(other, path)),
+            };
         Ok(Some(Value::String(self.localise(text))))
     }
 
@@ -160,11 +195,17 @@ impl<'a> Scope<'a> {
             "AWS::AccountId" => ACCOUNT.to_owned(),
             "AWS::Region" => REGION.to_owned(),
             "AWS::StackName" => STACK.to_owned(),
-            "AWS::StackId" => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local"),
+            "AWS::StackId" => {
+                format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local")
+            }
             "AWS::Partition" => "aws".to_owned(),
             "AWS::URLSuffix" => "amazonaws.com".to_owned(),
             "AWS::NotificationARNs" => return Ok(Value::Array(Vec::new())),
-            _ => return self.resource(name, path).map(|kind| names::reference(kind, name, self.context).into()),
+            _ => {
+                return self
+                    .resource(name, path)
+                    .map(|kind| names::reference(kind, name, self.context).into());
+            }
         };
         Ok(pseudo.into())
     }
@@ -214,7 +255,8 @@ impl<'a> Scope<'a> {
                 path: path.to_owned(),
                 kind: "attribute",
                 name: format!("{id}.{attribute}"),
-                suggestion: nearest(attribute, known.iter().copied()).map(|near| format!("{id}.{near}")),
+                suggestion: nearest(attribute, known.iter().copied())
+                    .map(|near| format!("{id}.{near}")),
             });
         }
         Ok(names::attribute(kind, id, attribute, self.context))
@@ -249,33 +291,46 @@ impl<'a> Scope<'a> {
     }
 
     fn find_in_map(&self, argument: &Value, path: &str) -> Result<Value, TemplateError> {
-        let [map, first, second] = self.arguments(argument, path, "`FindInMap` with a map and two keys")?;
+        let [map, first, second] =
+            self.arguments(argument, path, "`FindInMap` with a map and two keys")?;
         let mut value = &self.root["Mappings"];
         for key in [map, first, second] {
             let key = self.text(key, path)?;
             value = value.get(&key).ok_or_else(|| TemplateError::Unknown {
                 path: path.to_owned(),
                 kind: "entry of `Mappings`",
-                suggestion: value.as_object().and_then(|map| nearest(&key, map.keys().map(String::as_str))),
+                suggestion: value
+                    .as_object()
+                    .and_then(|map| nearest(&key, map.keys().map(String::as_str))),
                 name: key.clone(),
             })?;
         }
         Ok(value.clone())
     }
 
-    fn named_condition(&self, name: &str, path: &str, open: &mut Vec<String>) -> Result<bool, TemplateError> {
+    fn named_condition(
+        &self,
+        name: &str,
+        path: &str,
+        open: &mut Vec<String>,
+    ) -> Result<bool, TemplateError> {
         let conditions = &self.root["Conditions"];
         let Some(condition) = conditions.get(name) else {
             return Err(TemplateError::Unknown {
                 path: path.to_owned(),
                 kind: "condition",
                 name: name.to_owned(),
-                suggestion: conditions.as_object().and_then(|all| nearest(name, all.keys().map(String::as_str))),
+                suggestion: conditions
+                    .as_object()
+                    .and_then(|all| nearest(name, all.keys().map(String::as_str))),
             });
         };
         let path = format!("Conditions.{name}");
         if open.iter().any(|other| other == name) {
-            return Err(TemplateError::Invalid { path, reason: "the condition depends on itself".to_owned() });
+            return Err(TemplateError::Invalid {
+                path,
+                reason: "the condition depends on itself".to_owned(),
+            });
         }
         open.push(name.to_owned());
         let holds = self.holds(condition, &path, open)?;
@@ -283,10 +338,18 @@ impl<'a> Scope<'a> {
         Ok(holds)
     }
 
-    fn holds(&self, condition: &Value, path: &str, open: &mut Vec<String>) -> Result<bool, TemplateError> {
+    fn holds(
+        &self,
+        condition: &Value,
+        path: &str,
+        open: &mut Vec<String>,
+    ) -> Result<bool, TemplateError> {
         let object = condition.as_object().filter(|object| object.len() == 1);
         let Some((function, argument)) = object.and_then(|object| object.iter().next()) else {
-            return Err(expected(path, "`Equals`, `And`, `Or`, `Not` or `Condition`"));
+            return Err(expected(
+                path,
+                "`Equals`, `And`, `Or`, `Not` or `Condition`",
+            ));
         };
         let items = argument.as_array().map_or(&[][..], Vec::as_slice);
         match (function.as_str(), items) {
@@ -294,7 +357,9 @@ impl<'a> Scope<'a> {
                 Some(name) => self.named_condition(name, path, open),
                 None => Err(expected(path, "the name of a condition")),
             },
-            ("Fn::Equals", [left, right]) => Ok(self.comparable(left, path)? == self.comparable(right, path)?),
+            ("Fn::Equals", [left, right]) => {
+                Ok(self.comparable(left, path)? == self.comparable(right, path)?)
+            }
             ("Fn::Not", [inner]) => Ok(!self.holds(inner, path, open)?),
             ("Fn::And" | "Fn::Or", [_, _, ..]) => {
                 // Every operand is evaluated, so that an error in a later one is not hidden.
@@ -302,9 +367,16 @@ impl<'a> Scope<'a> {
                     .iter()
                     .map(|item| self.holds(item, path, open))
                     .collect::<Result<Vec<_>, _>>()?;
-                Ok(if function == "Fn::And" { all.iter().all(|it| *it) } else { all.iter().any(|it| *it) })
+                Ok(if function == "Fn::And" {
+                    all.iter().all(|it| *it)
+                } else {
+                    all.iter().any(|it| *it)
+                })
             }
-            _ => Err(expected(path, "`Equals` with two items, `And` or `Or` with some, or `Not` with one")),
+            _ => Err(expected(
+                path,
+                "`Equals` with two items, `And` or `Or` with some, or `Not` with one",
+            )),
         }
     }
 
@@ -350,7 +422,10 @@ impl<'a> Scope<'a> {
         }
         let mut text = text;
         for id in http_apis(self.root) {
-            text = text.replace(&format!("https://{}", names::api_host(id)), self.context.api_url.trim_end_matches('/'));
+            text = text.replace(
+                &format!("https://{}", names::api_host(id)),
+                self.context.api_url.trim_end_matches('/'),
+            );
         }
         text
     }
@@ -376,33 +451,48 @@ pub fn referable(root: &Value) -> impl Iterator<Item = &str> {
 /// Whether SAM generates a resource of this name: a function's role, a mapping, an API's stage.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html>
 pub fn is_generated(root: &Value, id: &str) -> bool {
-    let Some(resources) = root["Resources"].as_object() else { return false };
-    if http_apis(root).any(|api| id == api || id.strip_prefix(api) == Some("ApiGatewayDefaultStage")) {
+    let Some(resources) = root["Resources"].as_object() else {
+        return false;
+    };
+    if http_apis(root)
+        .any(|api| id == api || id.strip_prefix(api) == Some("ApiGatewayDefaultStage"))
+    {
         return true;
     }
-    resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function").any(
-        |(function, resource)| {
+    resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+        .any(|(function, resource)| {
             id.strip_prefix(function.as_str()).is_some_and(|rest| {
                 rest == "Role" || resource["Properties"]["Events"].get(rest).is_some()
             })
-        },
-    )
+        })
 }
 
 /// Why a function is not evaluated.
 fn unsupported(function: &str, path: &str) -> TemplateError {
     let what = match function {
         "Fn::ImportValue" => {
-            "`ImportValue` reads another stack, and locally there is none: use a parameter".to_owned()
+            "`ImportValue` reads another stack, and locally there is none: use a parameter"
+                .to_owned()
         }
         "Fn::GetAZs" => "`GetAZs` asks AWS for zones, and locally there are none".to_owned(),
-        other => format!("`{}` is not evaluated locally", other.trim_start_matches("Fn::")),
+        other => format!(
+            "`{}` is not evaluated locally",
+            other.trim_start_matches("Fn::")
+        ),
     };
-    TemplateError::Unsupported { path: path.to_owned(), what }
+    TemplateError::Unsupported {
+        path: path.to_owned(),
+        what,
+    }
 }
 
 fn expected(path: &str, expected: &'static str) -> TemplateError {
-    TemplateError::Expected { path: path.to_owned(), expected }
+    TemplateError::Expected {
+        path: path.to_owned(),
+        expected,
+    }
 }
 
 /// The text of a scalar, as `CloudFormation` writes numbers and booleans into text.

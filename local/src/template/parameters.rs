@@ -46,19 +46,30 @@ fn value(declaration: &Value, given: Option<&String>, path: &str) -> Result<Valu
         (None, default) => scalar(default, &format!("{path}.Default"))?,
     };
     if let Some(allowed) = declaration["AllowedValues"].as_array() {
-        let allowed: Vec<String> =
-            allowed.iter().map(|value| scalar(value, &format!("{path}.AllowedValues"))).collect::<Result<_, _>>()?;
+        let allowed: Vec<String> = allowed
+            .iter()
+            .map(|value| scalar(value, &format!("{path}.AllowedValues")))
+            .collect::<Result<_, _>>()?;
         if !allowed.contains(&text) {
             return Err(TemplateError::Invalid {
                 path: path.to_owned(),
-                reason: format!("`{text}` is not one of the allowed values: {}", allowed.join(", ")),
+                reason: format!(
+                    "`{text}` is not one of the allowed values: {}",
+                    allowed.join(", ")
+                ),
             });
         }
     }
     let kind = declaration["Type"]
         .as_str()
-        .ok_or_else(|| TemplateError::Missing { path: format!("{path}.Type") })?;
-    let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        .ok_or_else(|| TemplateError::Missing {
+            path: format!("{path}.Type"),
+        })?;
+    let items = || {
+        text.split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+    };
     match kind {
         "Number" => {
             is_number(&text, path)?;
@@ -79,10 +90,12 @@ fn value(declaration: &Value, given: Option<&String>, path: &str) -> Result<Valu
 }
 
 fn is_number(text: &str, path: &str) -> Result<(), TemplateError> {
-    text.parse::<f64>().map(|_| ()).map_err(|_| TemplateError::Invalid {
-        path: path.to_owned(),
-        reason: format!("`{text}` is not a number"),
-    })
+    text.parse::<f64>()
+        .map(|_| ())
+        .map_err(|_| TemplateError::Invalid {
+            path: path.to_owned(),
+            reason: format!("`{text}` is not a number"),
+        })
 }
 
 #[cfg(test)]
@@ -93,8 +106,13 @@ mod tests {
 
     fn one(declaration: &Value, given: Option<&str>) -> Result<Value, String> {
         let root = json!({ "Parameters": { "P": declaration } });
-        let given = given.map(|text| ("P".to_owned(), text.to_owned())).into_iter().collect();
-        values(&root, &given).map(|mut all| all.remove("P").unwrap()).map_err(|error| error.to_string())
+        let given = given
+            .map(|text| ("P".to_owned(), text.to_owned()))
+            .into_iter()
+            .collect();
+        values(&root, &given)
+            .map(|mut all| all.remove("P").unwrap())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -102,7 +120,10 @@ mod tests {
         let declaration = json!({ "Type": "Number", "Default": 5 });
         assert_eq!(one(&declaration, None).unwrap(), "5");
         assert_eq!(one(&declaration, Some("7")).unwrap(), "7");
-        assert_eq!(one(&declaration, Some("many")).unwrap_err(), "Parameters.P: `many` is not a number");
+        assert_eq!(
+            one(&declaration, Some("many")).unwrap_err(),
+            "Parameters.P: `many` is not a number"
+        );
     }
 
     #[test]
@@ -120,6 +141,9 @@ mod tests {
             one(&declaration, Some("Keep")).unwrap_err(),
             "Parameters.P: `Keep` is not one of the allowed values: Retain, true"
         );
-        assert_eq!(one(&declaration, None).unwrap_err(), "Parameters.P: has no default and no value was given");
+        assert_eq!(
+            one(&declaration, None).unwrap_err(),
+            "Parameters.P: has no default and no value was given"
+        );
     }
 }

@@ -17,7 +17,10 @@ pub struct Property<'a> {
 impl<'a> Property<'a> {
     /// The properties of a resource.
     pub fn new(value: &'a Value, path: impl Into<String>) -> Self {
-        Self { value, path: path.into() }
+        Self {
+            value,
+            path: path.into(),
+        }
     }
 
     /// The value itself.
@@ -44,7 +47,9 @@ impl<'a> Property<'a> {
 
     /// A property below that must be there.
     pub fn require(&self, key: &str) -> Result<Self, TemplateError> {
-        self.get(key)?.ok_or_else(|| TemplateError::Missing { path: format!("{}.{key}", self.path) })
+        self.get(key)?.ok_or_else(|| TemplateError::Missing {
+            path: format!("{}.{key}", self.path),
+        })
     }
 
     /// Refuses properties that nothing here would read, which are most often misspelt ones.
@@ -67,7 +72,12 @@ impl<'a> Property<'a> {
         match self.value {
             Value::Object(object) => Ok(object
                 .iter()
-                .map(|(key, value)| (key.as_str(), Self::new(value, format!("{}.{key}", self.path))))
+                .map(|(key, value)| {
+                    (
+                        key.as_str(),
+                        Self::new(value, format!("{}.{key}", self.path)),
+                    )
+                })
                 .collect()),
             Value::Null => Ok(Vec::new()),
             _ => Err(self.expected("a map")),
@@ -104,7 +114,9 @@ impl<'a> Property<'a> {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| self.expected("a whole number in range"))
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| self.expected("a whole number in range"))
     }
 
     /// A number of seconds.
@@ -124,16 +136,25 @@ impl<'a> Property<'a> {
 
     /// The error that this value has another shape.
     pub fn expected(&self, expected: &'static str) -> TemplateError {
-        TemplateError::Expected { path: self.path.clone(), expected }
+        TemplateError::Expected {
+            path: self.path.clone(),
+            expected,
+        }
     }
 
     /// The error that this value cannot be right.
     pub fn invalid(&self, reason: impl Into<String>) -> TemplateError {
-        TemplateError::Invalid { path: self.path.clone(), reason: reason.into() }
+        TemplateError::Invalid {
+            path: self.path.clone(),
+            reason: reason.into(),
+        }
     }
 
     /// The error that only AWS can do this.
     pub fn unsupported(&self, what: impl Into<String>) -> TemplateError {
-        TemplateError::Unsupported { path: self.path.clone(), what: what.into() }
+        TemplateError::Unsupported {
+            path: self.path.clone(),
+            what: what.into(),
+        }
     }
 }

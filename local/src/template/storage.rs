@@ -13,17 +13,29 @@ use super::property::Property;
 const DAY: Duration = Duration::from_hours(24);
 
 /// Reads a bucket.
-pub fn bucket(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Result<Bucket, TemplateError> {
-    let rules = properties.get("CorsConfiguration")?.map_or(Ok(None), |cors| cors.get("CorsRules"))?;
+pub fn bucket(
+    id: &str,
+    properties: &Property<'_>,
+    catalogue: &Catalogue,
+) -> Result<Bucket, TemplateError> {
+    let rules = properties
+        .get("CorsConfiguration")?
+        .map_or(Ok(None), |cors| cors.get("CorsRules"))?;
     let notifications = match properties.get("NotificationConfiguration")? {
         Some(configuration) => notifications(&configuration, catalogue)?,
         None => Vec::new(),
     };
-    let lifecycle = properties.get("LifecycleConfiguration")?.map_or(Ok(None), |it| it.get("Rules"))?;
+    let lifecycle = properties
+        .get("LifecycleConfiguration")?
+        .map_or(Ok(None), |it| it.get("Rules"))?;
     Ok(Bucket {
         id: id.to_owned(),
         name: names::physical_name(Kind::Bucket, id),
-        cors: rules.map_or_else(Vec::new, |rules| rules.items()).iter().map(cors).collect::<Result<_, _>>()?,
+        cors: rules
+            .map_or_else(Vec::new, |rules| rules.items())
+            .iter()
+            .map(cors)
+            .collect::<Result<_, _>>()?,
         notifications,
         expire_after: lifecycle.map_or(Ok(None), |rules| expire_after(&rules))?,
     })
@@ -44,23 +56,40 @@ fn notifications(
     configuration: &Property<'_>,
     catalogue: &Catalogue,
 ) -> Result<Vec<Notification>, TemplateError> {
-    for unsupported in ["LambdaConfigurations", "TopicConfigurations", "EventBridgeConfiguration"] {
+    for unsupported in [
+        "LambdaConfigurations",
+        "TopicConfigurations",
+        "EventBridgeConfiguration",
+    ] {
         if let Some(property) = configuration.get(unsupported)? {
-            return Err(property.unsupported("buckets notify queues only: use `QueueConfigurations`"));
+            return Err(
+                property.unsupported("buckets notify queues only: use `QueueConfigurations`")
+            );
         }
     }
-    let Some(queues) = configuration.get("QueueConfigurations")? else { return Ok(Vec::new()) };
-    queues.items().iter().map(|queue| notification(queue, catalogue)).collect()
+    let Some(queues) = configuration.get("QueueConfigurations")? else {
+        return Ok(Vec::new());
+    };
+    queues
+        .items()
+        .iter()
+        .map(|queue| notification(queue, catalogue))
+        .collect()
 }
 
-fn notification(property: &Property<'_>, catalogue: &Catalogue) -> Result<Notification, TemplateError> {
+fn notification(
+    property: &Property<'_>,
+    catalogue: &Catalogue,
+) -> Result<Notification, TemplateError> {
     let mut notification = Notification {
         queue: catalogue.queue(&property.require("Queue")?)?,
         events: property.require("Event")?.strings()?,
         prefix: String::new(),
         suffix: String::new(),
     };
-    let key = property.get("Filter")?.map_or(Ok(None), |filter| filter.get("S3Key"))?;
+    let key = property
+        .get("Filter")?
+        .map_or(Ok(None), |filter| filter.get("S3Key"))?;
     let rules = key.map_or(Ok(None), |key| key.get("Rules"))?;
     for rule in rules.map_or_else(Vec::new, |rules| rules.items()) {
         let name = rule.require("Name")?;
@@ -79,9 +108,15 @@ fn notification(property: &Property<'_>, catalogue: &Catalogue) -> Result<Notifi
 fn expire_after(rules: &Property<'_>) -> Result<Option<Duration>, TemplateError> {
     let mut shortest = None;
     for rule in rules.items() {
-        let enabled = rule.get("Status")?.map_or(Ok(None), |it| it.string().map(Some))?;
-        let prefix = rule.get("Prefix")?.map_or(Ok(String::new()), |it| it.string())?;
-        let partial = !prefix.is_empty() || rule.get("TagFilters")?.is_some() || rule.get("ObjectSizeGreaterThan")?.is_some();
+        let enabled = rule
+            .get("Status")?
+            .map_or(Ok(None), |it| it.string().map(Some))?;
+        let prefix = rule
+            .get("Prefix")?
+            .map_or(Ok(String::new()), |it| it.string())?;
+        let partial = !prefix.is_empty()
+            || rule.get("TagFilters")?.is_some()
+            || rule.get("ObjectSizeGreaterThan")?.is_some();
         if enabled.as_deref() != Some("Enabled") || partial {
             continue;
         }
@@ -94,7 +129,11 @@ fn expire_after(rules: &Property<'_>) -> Result<Option<Duration>, TemplateError>
 }
 
 /// Reads a queue.
-pub fn queue(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Result<Queue, TemplateError> {
+pub fn queue(
+    id: &str,
+    properties: &Property<'_>,
+    catalogue: &Catalogue,
+) -> Result<Queue, TemplateError> {
     if let Some(fifo) = properties.get("FifoQueue")?
         && fifo.boolean()?
     {
@@ -126,7 +165,11 @@ pub fn table(id: &str, properties: &Property<'_>) -> Result<Table, TemplateError
     let mut create = Map::new();
     create.insert("TableName".to_owned(), json!(name));
     for key in [
-        "AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes",
+        "AttributeDefinitions",
+        "KeySchema",
+        "BillingMode",
+        "ProvisionedThroughput",
+        "GlobalSecondaryIndexes",
         "LocalSecondaryIndexes",
     ] {
         if let Some(property) = properties.get(key)? {
@@ -136,7 +179,10 @@ pub fn table(id: &str, properties: &Property<'_>) -> Result<Table, TemplateError
     if let Some(stream) = properties.get("StreamSpecification")? {
         // The API wants to be told what the resource's property only implies.
         let view = stream.require("StreamViewType")?.string()?;
-        create.insert("StreamSpecification".to_owned(), json!({ "StreamEnabled": true, "StreamViewType": view }));
+        create.insert(
+            "StreamSpecification".to_owned(),
+            json!({ "StreamEnabled": true, "StreamViewType": view }),
+        );
     }
     let ttl_attribute = match properties.get("TimeToLiveSpecification")? {
         Some(ttl) if ttl.get("Enabled")?.map_or(Ok(true), |it| it.boolean())? => {
@@ -144,7 +190,13 @@ pub fn table(id: &str, properties: &Property<'_>) -> Result<Table, TemplateError
         }
         _ => None,
     };
-    Ok(Table { id: id.to_owned(), name, arn: names::arn(Kind::Table, id), create: Value::Object(create), ttl_attribute })
+    Ok(Table {
+        id: id.to_owned(),
+        name,
+        arn: names::arn(Kind::Table, id),
+        create: Value::Object(create),
+        ttl_attribute,
+    })
 }
 
 /// Capacity units from parameters are text in the template and numbers in the API.
@@ -153,8 +205,14 @@ fn numbers(value: &Value) -> Value {
         Value::Object(object) => object
             .iter()
             .map(|(key, value)| {
-                let number = value.as_str().filter(|_| key.ends_with("CapacityUnits")).and_then(|it| it.parse().ok());
-                (key.clone(), number.map_or_else(|| numbers(value), |number: i64| json!(number)))
+                let number = value
+                    .as_str()
+                    .filter(|_| key.ends_with("CapacityUnits"))
+                    .and_then(|it| it.parse().ok());
+                (
+                    key.clone(),
+                    number.map_or_else(|| numbers(value), |number: i64| json!(number)),
+                )
             })
             .collect(),
         Value::Array(items) => items.iter().map(numbers).collect(),

@@ -9,6 +9,8 @@ pub mod schedule;
 pub mod stream;
 
 mod backoff;
+#[cfg(test)]
+mod fakes;
 mod response;
 
 use std::error::Error;
@@ -52,7 +54,11 @@ pub trait Messages: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Message>, Failure>> + Send;
 
     /// Deletes messages that are done.
-    fn delete(&self, queue: &str, receipts: &[String]) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn delete(
+        &self,
+        queue: &str,
+        receipts: &[String],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Sends a message.
     fn send(&self, queue: &str, body: String) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -83,7 +89,11 @@ pub trait Records: Clone + Send + Sync + 'static {
 /// The functions.
 pub trait Invoke: Clone + Send + Sync + 'static {
     /// Invokes a function, by its logical id, and waits for its answer.
-    fn invoke(&self, function: &str, event: Bytes) -> impl Future<Output = Result<Bytes, Failure>> + Send;
+    fn invoke(
+        &self,
+        function: &str,
+        event: Bytes,
+    ) -> impl Future<Output = Result<Bytes, Failure>> + Send;
 }
 
 /// The event of a batch.

@@ -66,9 +66,13 @@ impl Pattern {
     /// Whether an SQS record matches. Its body is text; a pattern that looks into it needs JSON there,
     /// and one that compares the text needs there to be none.
     pub fn matches_message(&self, record: &Value) -> bool {
-        let looks_into = |clause: &Clause| matches!(clause, Clause::Below(field, _) if field == "body");
-        let compares = |clause: &Clause| matches!(clause, Clause::Field(field, _) if field == "body");
-        let json = record["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let looks_into =
+            |clause: &Clause| matches!(clause, Clause::Below(field, _) if field == "body");
+        let compares =
+            |clause: &Clause| matches!(clause, Clause::Field(field, _) if field == "body");
+        let json = record["body"]
+            .as_str()
+            .and_then(|body| serde_json::from_str::<Value>(body).ok());
         let json = json.filter(|body| body.is_object() || body.is_array());
         match json {
             Some(body) if self.0.iter().any(|clause| mentions(clause, &looks_into)) => {
@@ -85,7 +89,10 @@ impl Pattern {
 /// Whether a clause, or an alternative of it, is of a kind.
 fn mentions(clause: &Clause, kind: &impl Fn(&Clause) -> bool) -> bool {
     match clause {
-        Clause::AnyOf(alternatives) => alternatives.iter().flatten().any(|clause| mentions(clause, kind)),
+        Clause::AnyOf(alternatives) => alternatives
+            .iter()
+            .flatten()
+            .any(|clause| mentions(clause, kind)),
         clause => kind(clause),
     }
 }
@@ -126,17 +133,47 @@ impl Test {
 
     fn passes(&self, leaf: &Value) -> bool {
         match (self, leaf) {
-            (Self::Equals(Value::Number(expected)), Value::Number(actual)) => expected.as_f64() == actual.as_f64(),
-            (Self::Equals(expected), actual) => expected == actual,
-            (Self::EqualsIgnoreCase(expected), Value::String(actual)) => fold(expected) == fold(actual),
-            (Self::Prefix { text, ignore_case: false }, Value::String(actual)) => actual.starts_with(text.as_str()),
-            (Self::Prefix { text, ignore_case: true }, Value::String(actual)) => fold(actual).starts_with(&fold(text)),
-            (Self::Suffix { text, ignore_case: false }, Value::String(actual)) => actual.ends_with(text.as_str()),
-            (Self::Suffix { text, ignore_case: true }, Value::String(actual)) => fold(actual).ends_with(&fold(text)),
-            (Self::AnythingBut(excluded), actual) => !excluded.iter().any(|test| test.passes(actual)),
-            (Self::Numeric(bounds), Value::Number(actual)) => {
-                actual.as_f64().is_some_and(|actual| bounds.iter().all(|(op, bound)| op.holds(actual, *bound)))
+            (Self::Equals(Value::Number(expected)), Value::Number(actual)) => {
+                expected.as_f64() == actual.as_f64()
             }
+            (Self::Equals(expected), actual) => expected == actual,
+            (Self::EqualsIgnoreCase(expected), Value::String(actual)) => {
+                fold(expected) == fold(actual)
+            }
+            (
+                Self::Prefix {
+                    text,
+                    ignore_case: false,
+                },
+                Value::String(actual),
+            ) => actual.starts_with(text.as_str()),
+            (
+                Self::Prefix {
+                    text,
+                    ignore_case: true,
+                },
+                Value::String(actual),
+            ) => fold(actual).starts_with(&fold(text)),
+            (
+                Self::Suffix {
+                    text,
+                    ignore_case: false,
+                },
+                Value::String(actual),
+            ) => actual.ends_with(text.as_str()),
+            (
+                Self::Suffix {
+                    text,
+                    ignore_case: true,
+                },
+                Value::String(actual),
+            ) => fold(actual).ends_with(&fold(text)),
+            (Self::AnythingBut(excluded), actual) => {
+                !excluded.iter().any(|test| test.passes(actual))
+            }
+            (Self::Numeric(bounds), Value::Number(actual)) => actual
+                .as_f64()
+                .is_some_and(|actual| bounds.iter().all(|(op, bound)| op.holds(actual, *bound))),
             (Self::Exists(expected), _) => *expected,
             _ => false,
         }
@@ -144,7 +181,10 @@ impl Test {
 }
 
 impl Comparison {
-    #[expect(clippy::float_cmp, reason = "a pattern's number means exactly this number")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "a pattern's number means exactly this number"
+    )]
     fn holds(self, actual: f64, bound: f64) -> bool {
         match self {
             Self::Equal => actual == bound,
@@ -175,12 +215,20 @@ fn clauses(object: &Map<String, Value>, path: &str) -> Result<Vec<Clause>, Patte
                 }
                 Clause::AnyOf(alternatives.collect::<Result<_, _>>()?)
             }
-            Value::Object(below) if below.is_empty() => return Err(error(&path, "an empty object matches nothing")),
-            Value::Object(below) => Clause::Below(field.clone(), self::clauses(below, &path)?),
-            Value::Array(items) if items.is_empty() => return Err(error(&path, "an empty list matches nothing")),
-            Value::Array(items) => {
-                Clause::Field(field.clone(), items.iter().map(|item| test(item, &path)).collect::<Result<_, _>>()?)
+            Value::Object(below) if below.is_empty() => {
+                return Err(error(&path, "an empty object matches nothing"));
             }
+            Value::Object(below) => Clause::Below(field.clone(), self::clauses(below, &path)?),
+            Value::Array(items) if items.is_empty() => {
+                return Err(error(&path, "an empty list matches nothing"));
+            }
+            Value::Array(items) => Clause::Field(
+                field.clone(),
+                items
+                    .iter()
+                    .map(|item| test(item, &path))
+                    .collect::<Result<_, _>>()?,
+            ),
             _ => return Err(error(&path, "expected a list of alternatives or an object")),
         });
     }
@@ -198,7 +246,10 @@ fn test(value: &Value, path: &str) -> Result<Test, PatternError> {
     };
     let path = &format!("{path}.{operator}");
     match operator.as_str() {
-        "exists" => operand.as_bool().map(Test::Exists).ok_or_else(|| error(path, "expected true or false")),
+        "exists" => operand
+            .as_bool()
+            .map(Test::Exists)
+            .ok_or_else(|| error(path, "expected true or false")),
         "numeric" => numeric(operand, path),
         "anything-but" => anything_but(operand, path),
         _ => text_test(operator, operand, path),
@@ -235,10 +286,14 @@ fn anything_but(operand: &Value, path: &str) -> Result<Test, PatternError> {
     };
     let excluded = match operand {
         Value::Object(object) => {
-            let Some((operator, values)) = object.iter().next().filter(|_| object.len() == 1) else {
+            let Some((operator, values)) = object.iter().next().filter(|_| object.len() == 1)
+            else {
                 return Err(error(path, "expected one operator"));
             };
-            many(values).iter().map(|value| text_test(operator, value, path)).collect::<Result<_, _>>()?
+            many(values)
+                .iter()
+                .map(|value| text_test(operator, value, path))
+                .collect::<Result<_, _>>()?
         }
         values => many(values)
             .into_iter()
@@ -253,7 +308,11 @@ fn anything_but(operand: &Value, path: &str) -> Result<Test, PatternError> {
 
 fn numeric(operand: &Value, path: &str) -> Result<Test, PatternError> {
     let wrong = || error(path, "expected comparisons such as [\">\", 0, \"<=\", 5]");
-    let (pairs, rest) = operand.as_array().filter(|items| !items.is_empty()).ok_or_else(wrong)?.as_chunks::<2>();
+    let (pairs, rest) = operand
+        .as_array()
+        .filter(|items| !items.is_empty())
+        .ok_or_else(wrong)?
+        .as_chunks::<2>();
     if !rest.is_empty() {
         return Err(wrong());
     }
@@ -272,7 +331,10 @@ fn numeric(operand: &Value, path: &str) -> Result<Test, PatternError> {
 }
 
 fn error(path: &str, reason: &str) -> PatternError {
-    PatternError { path: path.to_owned(), reason: reason.to_owned() }
+    PatternError {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 /// The patterns of a mapping: any of them lets a record pass, and so does having none.
@@ -282,7 +344,11 @@ pub struct Filters(Vec<Pattern>);
 impl Filters {
     /// Reads a mapping's patterns.
     pub fn parse(patterns: &[Value]) -> Result<Self, PatternError> {
-        patterns.iter().map(Pattern::parse).collect::<Result<_, _>>().map(Self)
+        patterns
+            .iter()
+            .map(Pattern::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether a stream's record passes.

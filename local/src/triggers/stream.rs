@@ -67,7 +67,8 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
             match self.gather(&stop).await {
                 Ok(batch) if batch.is_empty() => {
                     failures = 0;
-                    let changed = tokio::time::timeout(POLL, self.records.changed(&self.mapping.table));
+                    let changed =
+                        tokio::time::timeout(POLL, self.records.changed(&self.mapping.table));
                     stop.run_until_cancelled(changed).await;
                 }
                 Ok(batch) => {
@@ -86,25 +87,42 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
     }
 
     async fn read(&self) -> Result<Vec<Record>, Failure> {
-        self.records.read(&self.mapping.table, &self.function, self.mapping.batch_size).await
+        self.records
+            .read(&self.mapping.table, &self.function, self.mapping.batch_size)
+            .await
     }
 
     /// The next batch; one that is not full waits for the window to end.
     async fn gather(&self, stop: &CancellationToken) -> Result<Vec<Record>, Failure> {
         let batch = self.read().await?;
-        if batch.is_empty() || batch.len() >= self.mapping.batch_size || self.mapping.window.is_zero() {
+        if batch.is_empty()
+            || batch.len() >= self.mapping.batch_size
+            || self.mapping.window.is_zero()
+        {
             return Ok(batch);
         }
-        if stop.run_until_cancelled(tokio::time::sleep(self.mapping.window)).await.is_none() {
+        if stop
+            .run_until_cancelled(tokio::time::sleep(self.mapping.window))
+            .await
+            .is_none()
+        {
             return Ok(batch);
         }
         self.read().await
     }
 
     async fn work_off(&self, batch: Vec<Record>, stop: &CancellationToken) -> Result<(), Stopped> {
-        let Some(last) = batch.last().map(|record| record.sequence.clone()) else { return Ok(()) };
-        let wanted: Vec<Record> = batch.into_iter().filter(|record| self.filters.pass(&record.record)).collect();
-        let mut pieces = vec![Piece { records: wanted, retries: 0 }];
+        let Some(last) = batch.last().map(|record| record.sequence.clone()) else {
+            return Ok(());
+        };
+        let wanted: Vec<Record> = batch
+            .into_iter()
+            .filter(|record| self.filters.pass(&record.record))
+            .collect();
+        let mut pieces = vec![Piece {
+            records: wanted,
+            retries: 0,
+        }];
         let mut failures = 0;
         while let Some(mut piece) = pieces.pop() {
             if piece.records.is_empty() {
@@ -114,7 +132,10 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
                 return Err(Stopped);
             }
             let done = self.invoke(&piece.records).await;
-            if let Some(record) = done.checked_sub(1).and_then(|index| piece.records.get(index)) {
+            if let Some(record) = done
+                .checked_sub(1)
+                .and_then(|index| piece.records.get(index))
+            {
                 self.advance(&record.sequence).await;
                 failures = 0;
             }
@@ -127,16 +148,29 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
             if self.mapping.bisect && done == 0 && rest.len() > 1 {
                 // Splitting is not a retry: it only finds out which record it is.
                 let (first, second) = rest.split_at(rest.len() / 2);
-                pieces.push(Piece { records: second.to_vec(), retries });
-                pieces.push(Piece { records: first.to_vec(), retries });
-            } else if self.mapping.maximum_retries.is_some_and(|maximum| retries >= maximum) {
+                pieces.push(Piece {
+                    records: second.to_vec(),
+                    retries,
+                });
+                pieces.push(Piece {
+                    records: first.to_vec(),
+                    retries,
+                });
+            } else if self
+                .mapping
+                .maximum_retries
+                .is_some_and(|maximum| retries >= maximum)
+            {
                 self.give_up(&rest, retries + 1, stop).await?;
                 if let Some(record) = rest.last() {
                     self.advance(&record.sequence).await;
                 }
                 continue;
             } else {
-                pieces.push(Piece { records: rest, retries: retries + 1 });
+                pieces.push(Piece {
+                    records: rest,
+                    retries: retries + 1,
+                });
             }
             if !self.backoff.wait(failures, stop).await {
                 return Err(Stopped);
@@ -156,7 +190,12 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
                 0
             }),
             Err(error) => {
-                tracing::debug!(function = self.function, error, records = records.len(), "the batch failed");
+                tracing::debug!(
+                    function = self.function,
+                    error,
+                    records = records.len(),
+                    "the batch failed"
+                );
                 0
             }
         }
@@ -169,28 +208,48 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
         }
         let mut done = records.len();
         for sequence in response::failures(answer).map_err(|error| error.to_string())? {
-            let index = records.iter().position(|record| record.sequence == sequence).ok_or_else(|| {
-                format!("its answer names the sequence number `{sequence}`, which it was not given")
-            })?;
+            let index = records
+                .iter()
+                .position(|record| record.sequence == sequence)
+                .ok_or_else(|| {
+                    format!(
+                        "its answer names the sequence number `{sequence}`, which it was not given"
+                    )
+                })?;
             done = done.min(index);
         }
         Ok(done)
     }
 
     async fn advance(&self, sequence: &str) {
-        if let Err(error) = self.records.advance(&self.mapping.table, &self.function, sequence).await {
-            tracing::warn!(table = self.mapping.table, error, "cannot keep the place in the stream");
+        if let Err(error) = self
+            .records
+            .advance(&self.mapping.table, &self.function, sequence)
+            .await
+        {
+            tracing::warn!(
+                table = self.mapping.table,
+                error,
+                "cannot keep the place in the stream"
+            );
         }
     }
 
     /// Tells the failure destination where the records are; they themselves are not in it.
-    async fn give_up(&self, records: &[Record], invocations: u32, stop: &CancellationToken) -> Result<(), Stopped> {
+    async fn give_up(
+        &self,
+        records: &[Record],
+        invocations: u32,
+        stop: &CancellationToken,
+    ) -> Result<(), Stopped> {
         tracing::warn!(
             function = self.function,
             records = records.len(),
             "gave up on records of the stream after {invocations} invocations"
         );
-        let Some(queue) = &self.mapping.on_failure else { return Ok(()) };
+        let Some(queue) = &self.mapping.on_failure else {
+            return Ok(());
+        };
         let body = self.positions(records, invocations).to_string();
         let mut failures = 0;
         while let Err(error) = self.queues.send(queue, body.clone()).await {
@@ -237,7 +296,10 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
 /// When a record was made, which the event says in whole seconds.
 fn arrival(record: &Record) -> Option<String> {
     let seconds = record.record["dynamodb"]["ApproximateCreationDateTime"].as_f64()?;
-    #[expect(clippy::cast_possible_truncation, reason = "fractions of a second do not matter")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fractions of a second do not matter"
+    )]
     let timestamp = Timestamp::from_second(seconds as i64).ok()?;
     Some(format!("{timestamp:.3}"))
 }
