@@ -1,6 +1,6 @@
 //! Who may do what: the policies of `template.yaml`, enforced on a laptop.
 //!
-//! Every function runs under an access key of its own. S3, DynamoDB and SQS ask here before they act,
+//! Every function runs under an access key of its own. S3, `DynamoDB` and SQS ask here before they act,
 //! so a permission that is missing from the template fails on the first run and not in production.
 
 mod condition;
@@ -132,7 +132,7 @@ fn evaluate<'a>(statements: &'a [Statement], request: &AccessRequest<'_>) -> Ver
             (false, Some(true) | None) => return Verdict::Forbidden(statement),
             (true, Some(true)) => verdict = Verdict::Allowed,
             (true, _) if verdict != Verdict::Allowed => {
-                verdict = Verdict::NotAllowed(Some(statement))
+                verdict = Verdict::NotAllowed(Some(statement));
             }
             _ => {}
         }

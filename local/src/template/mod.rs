@@ -117,12 +117,12 @@ impl Template {
                 Kind::Function => {
                     deployment
                         .functions
-                        .push(function::read(id, &properties, &catalogue)?)
+                        .push(function::read(id, &properties, &catalogue)?);
                 }
                 Kind::Bucket => {
                     deployment
                         .buckets
-                        .push(storage::bucket(id, &properties, &catalogue)?)
+                        .push(storage::bucket(id, &properties, &catalogue)?);
                 }
                 Kind::Queue => deployment
                     .queues
@@ -226,7 +226,7 @@ impl Catalogue {
                         .unsupported("the local stack runs one HTTP API"));
                 }
                 Kind::HttpApi => {
-                    catalogue.api = Some(api::read(&resource.properties(), &functions)?)
+                    catalogue.api = Some(api::read(&resource.properties(), &functions)?);
                 }
                 _ => {}
             }

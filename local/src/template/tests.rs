@@ -100,7 +100,7 @@ fn functions_keep_the_order_of_the_file_and_take_what_is_global() {
     );
     assert_eq!(
         function(&deployment, "ProcessUpload").timeout,
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     );
     assert_eq!(function(&deployment, "GetHealth").memory_mb, 512);
 }
@@ -156,7 +156,7 @@ fn the_api_has_its_authorizer_routes_and_cors() {
     let authorizer = &api.authorizers["ApiKey"];
     assert_eq!(authorizer.function, "Authorize");
     assert_eq!(authorizer.identity_headers, ["Authorization"]);
-    assert_eq!(authorizer.cache, Duration::from_secs(60));
+    assert_eq!(authorizer.cache, Duration::from_mins(1));
     let cors = api.cors.as_ref().unwrap();
     assert_eq!(
         cors.origins,

@@ -103,7 +103,7 @@ impl Fakes {
             state.stream.push(Record {
                 sequence: sequence.to_string(),
                 record,
-            })
+            });
         });
     }
 

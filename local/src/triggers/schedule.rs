@@ -293,7 +293,7 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
     }
 }
 
-/// The event, if the template does not fix it. EventBridge Scheduler's differs from the rules' in its
+/// The event, if the template does not fix it. `EventBridge` Scheduler's differs from the rules' in its
 /// source, and in that its `detail` is text.
 fn event(schedule: &Schedule, time: Timestamp) -> Value {
     if let Some(input) = &schedule.input {

@@ -205,7 +205,7 @@ fn document() -> impl Strategy<Value = Value> {
             .boxed()
     };
     object(
-        leaf.prop_recursive(3, 12, 3, move |inner| object(inner))
+        leaf.prop_recursive(3, 12, 3, object)
             .boxed(),
     )
 }

@@ -152,7 +152,7 @@ async fn the_window_gathers_more_than_one_receive() {
     }
     let mapping = QueueMapping {
         batch_size: 12,
-        window: Duration::from_secs(60),
+        window: Duration::from_mins(1),
         ..mapping()
     };
     with(
