@@ -78,11 +78,7 @@ pub struct Identities(HashMap<String, Arc<Identity>>);
 impl Identities {
     /// Gathers the identities of a stack.
     pub fn new(all: impl IntoIterator<Item = Identity>) -> Self {
-        Self(
-            all.into_iter()
-                .map(|i| (i.access_key.clone(), Arc::new(i)))
-                .collect(),
-        )
+        Self(all.into_iter().map(|i| (i.access_key.clone(), Arc::new(i))).collect())
     }
 
     /// The identity that owns an access key id.
@@ -124,10 +120,7 @@ impl Identity {
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 fn evaluate<'a>(statements: &'a [Statement], request: &AccessRequest<'_>) -> Verdict<'a> {
     let mut verdict = Verdict::NotAllowed(None);
-    for statement in statements
-        .iter()
-        .filter(|statement| statement.covers(request))
-    {
+    for statement in statements.iter().filter(|statement| statement.covers(request)) {
         match (statement.allow, statement.conditions_hold(request)) {
             (false, Some(true) | None) => return Verdict::Forbidden(statement),
             (true, Some(true)) => verdict = Verdict::Allowed,
@@ -143,13 +136,8 @@ fn evaluate<'a>(statements: &'a [Statement], request: &AccessRequest<'_>) -> Ver
 impl Statement {
     fn covers(&self, request: &AccessRequest<'_>) -> bool {
         let action = request.action.to_lowercase();
-        self.actions
-            .iter()
-            .any(|pattern| wildcard::matches(&pattern.to_lowercase(), &action))
-            && self
-                .resources
-                .iter()
-                .any(|pattern| wildcard::matches_arn(pattern, request.resource))
+        self.actions.iter().any(|pattern| wildcard::matches(&pattern.to_lowercase(), &action))
+            && self.resources.iter().any(|pattern| wildcard::matches_arn(pattern, request.resource))
     }
 
     /// `None` if a condition is not one that [`Statement::parse`] lets through; whoever asks then
@@ -175,18 +163,9 @@ mod tests {
 
     const TABLE: &str = "arn:aws:dynamodb:eu-west-1:000000000000:table/tintype-Table";
 
-    fn asks(
-        statements: &Value,
-        action: &str,
-        resource: &str,
-        context: &[(&str, Vec<String>)],
-    ) -> bool {
-        let statements: Vec<Statement> = statements
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|it| Statement::parse(it).unwrap())
-            .collect();
+    fn asks(statements: &Value, action: &str, resource: &str, context: &[(&str, Vec<String>)]) -> bool {
+        let statements: Vec<Statement> =
+            statements.as_array().unwrap().iter().map(|it| Statement::parse(it).unwrap()).collect();
         let identity = Identity {
             name: "CreateUpload".to_owned(),
             access_key: String::new(),
@@ -194,20 +173,11 @@ mod tests {
             statements: Some(statements),
             references: References::default(),
         };
-        identity
-            .authorize(&AccessRequest {
-                action,
-                resource,
-                context,
-            })
-            .is_ok()
+        identity.authorize(&AccessRequest { action, resource, context }).is_ok()
     }
 
     fn leading_keys(keys: &[&str]) -> Vec<(&'static str, Vec<String>)> {
-        vec![(
-            "dynamodb:LeadingKeys",
-            keys.iter().map(|&key| key.to_owned()).collect(),
-        )]
+        vec![("dynamodb:LeadingKeys", keys.iter().map(|&key| key.to_owned()).collect())]
     }
 
     #[test]
@@ -217,17 +187,11 @@ mod tests {
 
     #[test]
     fn only_the_named_action_on_the_named_resource_is_allowed() {
-        let policy =
-            json!([{ "Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE }]);
+        let policy = json!([{ "Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE }]);
         assert!(asks(&policy, "dynamodb:GetItem", TABLE, &[]));
         assert!(asks(&policy, "DynamoDB:getitem", TABLE, &[]));
         assert!(!asks(&policy, "dynamodb:PutItem", TABLE, &[]));
-        assert!(!asks(
-            &policy,
-            "dynamodb:GetItem",
-            &format!("{TABLE}/index/GSI1"),
-            &[]
-        ));
+        assert!(!asks(&policy, "dynamodb:GetItem", &format!("{TABLE}/index/GSI1"), &[]));
     }
 
     #[test]
@@ -238,69 +202,32 @@ mod tests {
                 json!({ "Effect": "Deny", "Action": "s3:Delete*", "Resource": "arn:aws:s3:::tintype-originals/*" }),
             ];
             let policy = Value::from(order.map(|index| statements[index].clone()).to_vec());
-            assert!(asks(
-                &policy,
-                "s3:GetObject",
-                "arn:aws:s3:::tintype-originals/a",
-                &[]
-            ));
-            assert!(!asks(
-                &policy,
-                "s3:DeleteObject",
-                "arn:aws:s3:::tintype-originals/a",
-                &[]
-            ));
-            assert!(asks(
-                &policy,
-                "s3:DeleteObject",
-                "arn:aws:s3:::tintype-uploads/a",
-                &[]
-            ));
+            assert!(asks(&policy, "s3:GetObject", "arn:aws:s3:::tintype-originals/a", &[]));
+            assert!(!asks(&policy, "s3:DeleteObject", "arn:aws:s3:::tintype-originals/a", &[]));
+            assert!(asks(&policy, "s3:DeleteObject", "arn:aws:s3:::tintype-uploads/a", &[]));
         }
     }
 
     #[test]
     fn conditions_restrict_an_allow_and_a_deny() {
         let keys = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["P#*", "K#*"] } });
-        let allow = json!([{ "Effect": "Allow", "Action": "dynamodb:*", "Resource": TABLE, "Condition": keys }]);
-        assert!(asks(
-            &allow,
-            "dynamodb:GetItem",
-            TABLE,
-            &leading_keys(&["P#1", "K#2"])
-        ));
-        assert!(!asks(
-            &allow,
-            "dynamodb:GetItem",
-            TABLE,
-            &leading_keys(&["P#1", "S#2"])
-        ));
+        let allow =
+            json!([{ "Effect": "Allow", "Action": "dynamodb:*", "Resource": TABLE, "Condition": keys }]);
+        assert!(asks(&allow, "dynamodb:GetItem", TABLE, &leading_keys(&["P#1", "K#2"])));
+        assert!(!asks(&allow, "dynamodb:GetItem", TABLE, &leading_keys(&["P#1", "S#2"])));
 
         let deny = json!([
             { "Effect": "Allow", "Action": "dynamodb:*", "Resource": "*" },
             { "Effect": "Deny", "Action": "dynamodb:*", "Resource": "*", "Condition": keys },
         ]);
-        assert!(!asks(
-            &deny,
-            "dynamodb:GetItem",
-            TABLE,
-            &leading_keys(&["P#1"])
-        ));
-        assert!(asks(
-            &deny,
-            "dynamodb:GetItem",
-            TABLE,
-            &leading_keys(&["S#1"])
-        ));
+        assert!(!asks(&deny, "dynamodb:GetItem", TABLE, &leading_keys(&["P#1"])));
+        assert!(asks(&deny, "dynamodb:GetItem", TABLE, &leading_keys(&["S#1"])));
     }
 
     #[test]
     fn a_statement_that_was_not_parsed_fails_closed() {
         let mut conditions = serde_json::Map::new();
-        conditions.insert(
-            "DateLessThan".to_owned(),
-            json!({ "aws:CurrentTime": "2030-01-01" }),
-        );
+        conditions.insert("DateLessThan".to_owned(), json!({ "aws:CurrentTime": "2030-01-01" }));
         let statement = |allow| Statement {
             sid: None,
             allow,
@@ -308,20 +235,10 @@ mod tests {
             resources: vec!["*".to_owned()],
             conditions: conditions.clone(),
         };
-        let everything = Statement {
-            conditions: serde_json::Map::new(),
-            ..statement(true)
-        };
-        let request = AccessRequest {
-            action: "s3:GetObject",
-            resource: "arn:aws:s3:::b/k",
-            context: &[],
-        };
+        let everything = Statement { conditions: serde_json::Map::new(), ..statement(true) };
+        let request = AccessRequest { action: "s3:GetObject", resource: "arn:aws:s3:::b/k", context: &[] };
         assert_ne!(evaluate(&[statement(true)], &request), Verdict::Allowed);
-        assert_ne!(
-            evaluate(&[everything, statement(false)], &request),
-            Verdict::Allowed
-        );
+        assert_ne!(evaluate(&[everything, statement(false)], &request), Verdict::Allowed);
     }
 
     proptest! {

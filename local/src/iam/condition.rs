@@ -66,39 +66,26 @@ impl Operator {
             "Null" if set == Set::Single && !if_exists => (Test::Null, false),
             _ => return None,
         };
-        Some(Self {
-            set,
-            test,
-            negated,
-            if_exists,
-        })
+        Some(Self { set, test, negated, if_exists })
     }
 
     /// Whether the policy's values can be compared with at all: `NumericLessThan` needs a number.
     pub fn accepts(self, expected: &str) -> bool {
         match self.test {
             Test::Numeric(_) => expected.parse::<f64>().is_ok(),
-            Test::Bool | Test::Null => {
-                ["true", "false"].contains(&expected.to_lowercase().as_str())
-            }
+            Test::Bool | Test::Null => ["true", "false"].contains(&expected.to_lowercase().as_str()),
             Test::Equals | Test::EqualsIgnoreCase | Test::Like | Test::Arn => true,
         }
     }
 
     /// Whether the request's values for a key satisfy the policy's.
     pub fn holds(self, key: &str, expected: &[String], context: &[(&str, Vec<String>)]) -> bool {
-        let found = context
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(key));
+        let found = context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
         // A key without values is as good as absent.
-        let actual = found
-            .map(|(_, values)| values.as_slice())
-            .filter(|values| !values.is_empty());
+        let actual = found.map(|(_, values)| values.as_slice()).filter(|values| !values.is_empty());
         if matches!(self.test, Test::Null) {
             let absent = actual.is_none();
-            return expected
-                .iter()
-                .any(|it| it.eq_ignore_ascii_case(if absent { "true" } else { "false" }));
+            return expected.iter().any(|it| it.eq_ignore_ascii_case(if absent { "true" } else { "false" }));
         }
         let Some(actual) = actual else {
             return match self.set {
@@ -107,14 +94,12 @@ impl Operator {
                 Set::Single => self.if_exists || self.negated,
             };
         };
-        let passes =
-            |value: &String| expected.iter().any(|it| self.compare(value, it)) != self.negated;
+        let passes = |value: &String| expected.iter().any(|it| self.compare(value, it)) != self.negated;
         match self.set {
             Set::All => actual.iter().all(passes),
-            Set::Any => actual.iter().any(passes),
             // Several values under an operator for one: every value has to avoid what is excluded.
             Set::Single if self.negated => actual.iter().all(passes),
-            Set::Single => actual.iter().any(passes),
+            Set::Single | Set::Any => actual.iter().any(passes),
         }
     }
 
@@ -153,13 +138,8 @@ mod tests {
 
     fn holds(operator: &str, expected: &[&str], actual: Option<&[&str]>) -> bool {
         let own = |values: &[&str]| values.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
-        let context: Vec<_> = actual
-            .map(|values| ("S3:Prefix", own(values)))
-            .into_iter()
-            .collect();
-        Operator::parse(operator)
-            .unwrap()
-            .holds("s3:prefix", &own(expected), &context)
+        let context: Vec<_> = actual.map(|values| ("S3:Prefix", own(values))).into_iter().collect();
+        Operator::parse(operator).unwrap().holds("s3:prefix", &own(expected), &context)
     }
 
     #[test]
@@ -171,16 +151,8 @@ mod tests {
         assert!(holds("StringNotEquals", &["a", "b"], Some(&["c"])));
         assert!(holds("StringLike", &["public/*"], Some(&["public/x"])));
         assert!(!holds("StringNotLike", &["public/*"], Some(&["public/x"])));
-        assert!(holds(
-            "ArnLike",
-            &["arn:aws:s3:::b*"],
-            Some(&["arn:aws:s3:::bucket"])
-        ));
-        assert!(!holds(
-            "ArnLike",
-            &["arn:*:bucket"],
-            Some(&["arn:aws:s3:::bucket"])
-        ));
+        assert!(holds("ArnLike", &["arn:aws:s3:::b*"], Some(&["arn:aws:s3:::bucket"])));
+        assert!(!holds("ArnLike", &["arn:*:bucket"], Some(&["arn:aws:s3:::bucket"])));
     }
 
     #[test]
@@ -209,37 +181,15 @@ mod tests {
 
     #[test]
     fn sets_are_taken_together() {
-        assert!(holds(
-            "ForAllValues:StringEquals",
-            &["a", "b"],
-            Some(&["b", "a"])
-        ));
-        assert!(!holds(
-            "ForAllValues:StringEquals",
-            &["a", "b"],
-            Some(&["a", "c"])
-        ));
-        assert!(holds(
-            "ForAnyValue:StringEquals",
-            &["a", "b"],
-            Some(&["a", "c"])
-        ));
-        assert!(!holds(
-            "ForAnyValue:StringEquals",
-            &["a", "b"],
-            Some(&["c"])
-        ));
+        assert!(holds("ForAllValues:StringEquals", &["a", "b"], Some(&["b", "a"])));
+        assert!(!holds("ForAllValues:StringEquals", &["a", "b"], Some(&["a", "c"])));
+        assert!(holds("ForAnyValue:StringEquals", &["a", "b"], Some(&["a", "c"])));
+        assert!(!holds("ForAnyValue:StringEquals", &["a", "b"], Some(&["c"])));
     }
 
     #[test]
     fn unknown_operators_are_not_parsed() {
-        for name in [
-            "DateLessThan",
-            "stringequals",
-            "ForSomeValues:StringEquals",
-            "NullIfExists",
-            "",
-        ] {
+        for name in ["DateLessThan", "stringequals", "ForSomeValues:StringEquals", "NullIfExists", ""] {
             assert!(Operator::parse(name).is_none(), "{name}");
         }
     }

@@ -40,18 +40,10 @@ impl References {
 
 /// Logs a refusal.
 pub(super) fn log(
-    function: &str,
-    request: &AccessRequest<'_>,
-    verdict: &Verdict<'_>,
-    references: &References,
+    function: &str, request: &AccessRequest<'_>, verdict: &Verdict<'_>, references: &References,
 ) {
     let advice = advice(request, verdict, references);
-    tracing::warn!(
-        function,
-        action = request.action,
-        resource = request.resource,
-        "access denied: {advice}"
-    );
+    tracing::warn!(function, action = request.action, resource = request.resource, "access denied: {advice}");
 }
 
 fn advice(request: &AccessRequest<'_>, verdict: &Verdict<'_>, references: &References) -> String {
@@ -61,10 +53,7 @@ fn advice(request: &AccessRequest<'_>, verdict: &Verdict<'_>, references: &Refer
             format!("the statement `{}` forbids it", sid(&statement.sid))
         }
         Verdict::NotAllowed(Some(statement)) => {
-            format!(
-                "the condition of the statement `{}` does not hold",
-                sid(&statement.sid)
-            )
+            format!("the condition of the statement `{}` does not hold", sid(&statement.sid))
         }
         Verdict::NotAllowed(None) | Verdict::Allowed => format!(
             "this statement under `Policies` would allow it:\n\
@@ -81,10 +70,7 @@ mod tests {
 
     fn references() -> References {
         [
-            (
-                "arn:aws:dynamodb:eu-west-1:000000000000:table/tintype-Table",
-                "Table",
-            ),
+            ("arn:aws:dynamodb:eu-west-1:000000000000:table/tintype-Table", "Table"),
             ("arn:aws:s3:::tintype-originals", "Originals"),
         ]
         .map(|(arn, id)| (arn.to_owned(), id.to_owned()))
@@ -95,22 +81,13 @@ mod tests {
     #[test]
     fn resources_are_written_as_the_template_writes_them() {
         let cases = [
-            (
-                "arn:aws:dynamodb:eu-west-1:000000000000:table/tintype-Table",
-                "!GetAtt Table.Arn",
-            ),
+            ("arn:aws:dynamodb:eu-west-1:000000000000:table/tintype-Table", "!GetAtt Table.Arn"),
             (
                 "arn:aws:dynamodb:eu-west-1:000000000000:table/tintype-Table/index/GSI1",
                 "!Sub ${Table.Arn}/index/GSI1",
             ),
-            (
-                "arn:aws:s3:::tintype-originals/private/prj/img",
-                "!Sub ${Originals.Arn}/*",
-            ),
-            (
-                "arn:aws:s3:::tintype-originals-2/x",
-                "arn:aws:s3:::tintype-originals-2/x",
-            ),
+            ("arn:aws:s3:::tintype-originals/private/prj/img", "!Sub ${Originals.Arn}/*"),
+            ("arn:aws:s3:::tintype-originals-2/x", "arn:aws:s3:::tintype-originals-2/x"),
         ];
         for (arn, written) in cases {
             assert_eq!(references().write(arn), written);
@@ -120,11 +97,7 @@ mod tests {
     #[test]
     fn the_advice_is_a_statement_that_allows_the_request() {
         let arn = "arn:aws:s3:::tintype-originals/a";
-        let request = AccessRequest {
-            action: "s3:GetObject",
-            resource: arn,
-            context: &[],
-        };
+        let request = AccessRequest { action: "s3:GetObject", resource: arn, context: &[] };
         let advice = advice(&request, &Verdict::NotAllowed(None), &references());
         let (_, yaml) = advice.split_once('\n').unwrap();
         assert_eq!(

@@ -65,73 +65,45 @@ impl Statement {
             _ => return Err(shape("Effect", "`Allow` or `Deny`")),
         };
         let actions = texts(object, "Action")?;
-        if let Some(action) = actions
-            .iter()
-            .find(|action| *action != "*" && !action.contains(':'))
-        {
+        if let Some(action) = actions.iter().find(|action| *action != "*" && !action.contains(':')) {
             return Err(StatementError::Action(action.clone()));
         }
         let resources = texts(object, "Resource")?;
-        resources
-            .iter()
-            .chain(&actions)
-            .try_for_each(|text| without_variable(text))?;
+        resources.iter().chain(&actions).try_for_each(|text| without_variable(text))?;
         let conditions = match object.get("Condition") {
             None => Map::new(),
             Some(Value::Object(conditions)) => conditions.clone(),
             Some(_) => return Err(shape("Condition", "a map")),
         };
         check_conditions(&conditions)?;
-        Ok(Self {
-            sid,
-            allow,
-            actions,
-            resources,
-            conditions,
-        })
+        Ok(Self { sid, allow, actions, resources, conditions })
     }
 }
 
-fn texts(
-    object: &Map<String, Value>,
-    element: &'static str,
-) -> Result<Vec<String>, StatementError> {
-    let shape = StatementError::Shape {
-        element,
-        expected: "a text or a list of texts",
-    };
+fn texts(object: &Map<String, Value>, element: &'static str) -> Result<Vec<String>, StatementError> {
+    let shape = StatementError::Shape { element, expected: "a text or a list of texts" };
     let texts = match object.get(element) {
         Some(Value::String(text)) => vec![text.clone()],
         Some(Value::Array(items)) => {
-            let texts: Option<Vec<String>> = items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect();
+            let texts: Option<Vec<String>> =
+                items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
             texts.ok_or(shape)?
         }
         _ => return Err(shape),
     };
     if texts.is_empty() {
-        return Err(StatementError::Shape {
-            element,
-            expected: "not empty",
-        });
+        return Err(StatementError::Shape { element, expected: "not empty" });
     }
     Ok(texts)
 }
 
 fn without_variable(text: &str) -> Result<(), StatementError> {
-    if text.contains("${") {
-        Err(StatementError::Variable(text.to_owned()))
-    } else {
-        Ok(())
-    }
+    if text.contains("${") { Err(StatementError::Variable(text.to_owned())) } else { Ok(()) }
 }
 
 fn check_conditions(conditions: &Map<String, Value>) -> Result<(), StatementError> {
     for (name, keys) in conditions {
-        let operator =
-            Operator::parse(name).ok_or_else(|| StatementError::Operator(name.clone()))?;
+        let operator = Operator::parse(name).ok_or_else(|| StatementError::Operator(name.clone()))?;
         let shape = StatementError::Shape {
             element: "Condition",
             expected: "operators with a map of keys to values",
@@ -146,10 +118,7 @@ fn check_conditions(conditions: &Map<String, Value>) -> Result<(), StatementErro
             for value in values {
                 without_variable(&value)?;
                 if !operator.accepts(&value) {
-                    return Err(StatementError::Value {
-                        operator: name.clone(),
-                        value,
-                    });
+                    return Err(StatementError::Value { operator: name.clone(), value });
                 }
             }
         }
@@ -164,7 +133,8 @@ mod tests {
     use super::*;
 
     fn with(element: &str, value: Value) -> Result<Statement, String> {
-        let mut statement = json!({ "Sid": "PresignUpload", "Effect": "Allow", "Action": "s3:PutObject", "Resource": "*" });
+        let mut statement =
+            json!({ "Sid": "PresignUpload", "Effect": "Allow", "Action": "s3:PutObject", "Resource": "*" });
         statement[element] = value;
         Statement::parse(&statement).map_err(|error| error.to_string())
     }
@@ -181,47 +151,23 @@ mod tests {
     #[test]
     fn what_cannot_be_enforced_is_refused() {
         let cases = [
-            (
-                with("NotAction", json!("s3:*")),
-                "`NotAction` is refused: say what is meant with `Action`",
-            ),
-            (
-                with("NotResource", json!("*")),
-                "`NotResource` is refused: say what is meant with `Resource`",
-            ),
-            (
-                with("Principal", json!("*")),
-                "`Principal` is not an element of an identity's statement",
-            ),
-            (
-                with("Effect", json!("allow")),
-                "`Effect` must be `Allow` or `Deny`",
-            ),
-            (
-                with("Action", json!("GetItem")),
-                "`GetItem` is not an action such as `dynamodb:GetItem`",
-            ),
+            (with("NotAction", json!("s3:*")), "`NotAction` is refused: say what is meant with `Action`"),
+            (with("NotResource", json!("*")), "`NotResource` is refused: say what is meant with `Resource`"),
+            (with("Principal", json!("*")), "`Principal` is not an element of an identity's statement"),
+            (with("Effect", json!("allow")), "`Effect` must be `Allow` or `Deny`"),
+            (with("Action", json!("GetItem")), "`GetItem` is not an action such as `dynamodb:GetItem`"),
             (with("Action", json!([])), "`Action` must be not empty"),
-            (
-                with("Resource", json!(null)),
-                "`Resource` must be a text or a list of texts",
-            ),
+            (with("Resource", json!(null)), "`Resource` must be a text or a list of texts"),
             (
                 with("Resource", json!("arn:aws:s3:::b/${aws:username}/*")),
                 "`arn:aws:s3:::b/${aws:username}/*` holds a policy variable, which is not resolved locally",
             ),
             (
-                with(
-                    "Condition",
-                    json!({ "IpAddress": { "aws:SourceIp": "::1" } }),
-                ),
+                with("Condition", json!({ "IpAddress": { "aws:SourceIp": "::1" } })),
                 "the condition operator `IpAddress` is not known",
             ),
             (
-                with(
-                    "Condition",
-                    json!({ "NumericLessThan": { "s3:max-keys": "few" } }),
-                ),
+                with("Condition", json!({ "NumericLessThan": { "s3:max-keys": "few" } })),
                 "`few` is no value for the condition operator `NumericLessThan`",
             ),
         ];

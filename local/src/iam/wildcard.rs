@@ -2,8 +2,7 @@
 
 /// Whether a text matches a pattern; case counts.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut pos) = (0, 0);
     // Where to go on when the last star should have taken one more character. One star is enough to
     // go back to: whatever an earlier one could take more of, this one can.
@@ -57,12 +56,8 @@ mod tests {
     fn defined(pattern: &[char], text: &[char]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,
-            (Some(('*', pattern)), _) => {
-                (0..=text.len()).any(|skip| defined(pattern, &text[skip..]))
-            }
-            (Some((p, pattern)), Some((t, text))) => {
-                (*p == '?' || p == t) && defined(pattern, text)
-            }
+            (Some(('*', pattern)), _) => (0..=text.len()).any(|skip| defined(pattern, &text[skip..])),
+            (Some((p, pattern)), Some((t, text))) => (*p == '?' || p == t) && defined(pattern, text),
             _ => false,
         }
     }
@@ -84,14 +79,8 @@ mod tests {
     #[test]
     fn wildcards_stay_within_a_part_of_the_arn() {
         assert!(matches_arn("arn:aws:s3:::b/*", "arn:aws:s3:::b/x:y/z"));
-        assert!(matches_arn(
-            "arn:aws:sqs:*:*:tintype-?",
-            "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"
-        ));
-        assert!(!matches_arn(
-            "arn:*:tintype-Q",
-            "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"
-        ));
+        assert!(matches_arn("arn:aws:sqs:*:*:tintype-?", "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"));
+        assert!(!matches_arn("arn:*:tintype-Q", "arn:aws:sqs:eu-west-1:000000000000:tintype-Q"));
         assert!(!matches_arn("arn:aws:s3:::B/*", "arn:aws:s3:::b/x"));
         assert!(matches_arn("*", "arn:aws:s3:::b"));
     }

@@ -28,9 +28,7 @@ pub fn read(properties: &Property<'_>, functions: &[String]) -> Result<Api, Temp
     };
     if let Some(authorizers) = auth.get("Authorizers")? {
         for (name, authorizer) in authorizers.entries()? {
-            api.api
-                .authorizers
-                .insert(name.to_owned(), read_authorizer(&authorizer, functions)?);
+            api.api.authorizers.insert(name.to_owned(), read_authorizer(&authorizer, functions)?);
         }
     }
     if let Some(default) = auth.get("DefaultAuthorizer")? {
@@ -48,10 +46,7 @@ pub fn read(properties: &Property<'_>, functions: &[String]) -> Result<Api, Temp
     Ok(api)
 }
 
-fn read_authorizer(
-    authorizer: &Property<'_>,
-    functions: &[String],
-) -> Result<Authorizer, TemplateError> {
+fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Authorizer, TemplateError> {
     authorizer.only(&[
         "FunctionArn",
         "FunctionInvokeRole",
@@ -72,13 +67,8 @@ fn read_authorizer(
     }
     let function = authorizer.require("FunctionArn")?;
     let arn = function.string()?;
-    let Some(id) = functions
-        .iter()
-        .find(|id| names::arn(Kind::Function, id) == arn)
-    else {
-        return Err(function.invalid(format!(
-            "`{arn}` is not the ARN of a function of this template"
-        )));
+    let Some(id) = functions.iter().find(|id| names::arn(Kind::Function, id) == arn) else {
+        return Err(function.invalid(format!("`{arn}` is not the ARN of a function of this template")));
     };
     let mut read = Authorizer {
         function: id.clone(),
@@ -93,12 +83,9 @@ fn read_authorizer(
             }
         }
         identity.only(&["Headers", "ReauthorizeEvery"])?;
-        read.identity_headers = identity
-            .get("Headers")?
-            .map_or(Ok(Vec::new()), |it| it.strings())?;
-        read.cache = identity
-            .get("ReauthorizeEvery")?
-            .map_or(Ok(Duration::ZERO), |it| it.seconds())?;
+        read.identity_headers = identity.get("Headers")?.map_or(Ok(Vec::new()), |it| it.strings())?;
+        read.cache =
+            identity.get("ReauthorizeEvery")?.map_or(Ok(Duration::ZERO), |it| it.seconds_within(0..=3600))?;
     }
     Ok(read)
 }
@@ -106,10 +93,7 @@ fn read_authorizer(
 fn read_cors(cors: &Property<'_>) -> Result<Option<Cors>, TemplateError> {
     // SAM takes `true` for "any origin".
     if cors.value().is_boolean() {
-        let all = Cors {
-            origins: vec!["*".to_owned()],
-            ..Cors::default()
-        };
+        let all = Cors { origins: vec!["*".to_owned()], ..Cors::default() };
         return Ok(cors.boolean()?.then_some(all));
     }
     cors.only(&[
@@ -127,9 +111,7 @@ fn read_cors(cors: &Property<'_>) -> Result<Option<Cors>, TemplateError> {
         headers: list("AllowHeaders")?,
         expose: list("ExposeHeaders")?,
         max_age: cors.get("MaxAge")?.map(|age| age.integer()).transpose()?,
-        credentials: cors
-            .get("AllowCredentials")?
-            .map_or(Ok(false), |it| it.boolean())?,
+        credentials: cors.get("AllowCredentials")?.map_or(Ok(false), |it| it.boolean())?,
     };
     Ok(Some(cors))
 }

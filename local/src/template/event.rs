@@ -20,10 +20,7 @@ const TYPES: [&str; 5] = ["HttpApi", "SQS", "DynamoDB", "Schedule", "ScheduleV2"
 
 /// Reads one event; `None` if it is switched off.
 pub fn read(
-    function: &str,
-    name: &str,
-    event: &Property<'_>,
-    catalogue: &Catalogue,
+    function: &str, name: &str, event: &Property<'_>, catalogue: &Catalogue,
 ) -> Result<Option<Trigger>, TemplateError> {
     let kind = event.require("Type")?;
     let absent = Value::Null;
@@ -55,32 +52,21 @@ pub fn read(
         }
         "ScheduleV2" => Trigger::Schedule(schedule_v2(function, name, &properties)?),
         other => {
-            let near = nearest(other, TYPES)
-                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let near =
+                nearest(other, TYPES).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(kind.unsupported(format!(
                 "events of type `{other}` are not run locally; known are {}{near}",
                 TYPES.join(", ")
             )));
         }
     };
-    let enabled = properties
-        .get("Enabled")?
-        .map_or(Ok(true), |it| it.boolean())?;
-    let state = properties
-        .get("State")?
-        .map_or(Ok(None), |it| it.string().map(Some))?;
+    let enabled = properties.get("Enabled")?.map_or(Ok(true), |it| it.boolean())?;
+    let state = properties.get("State")?.map_or(Ok(None), |it| it.string().map(Some))?;
     Ok((enabled && state.as_deref() != Some("DISABLED")).then_some(trigger))
 }
 
 fn route(event: &Property<'_>, catalogue: &Catalogue) -> Result<Route, TemplateError> {
-    event.only(&[
-        "Path",
-        "Method",
-        "ApiId",
-        "Auth",
-        "PayloadFormatVersion",
-        "TimeoutInMillis",
-    ])?;
+    event.only(&["Path", "Method", "ApiId", "Auth", "PayloadFormatVersion", "TimeoutInMillis"])?;
     if let Some(version) = event.get("PayloadFormatVersion")?
         && version.string()? != "2.0"
     {
@@ -92,17 +78,11 @@ fn route(event: &Property<'_>, catalogue: &Catalogue) -> Result<Route, TemplateE
         return Err(path.invalid("a path begins with `/`"));
     }
     let api = catalogue.api.as_ref();
-    let authorizer = match event
-        .get("Auth")?
-        .map_or(Ok(None), |auth| auth.get("Authorizer"))?
-    {
+    let authorizer = match event.get("Auth")?.map_or(Ok(None), |auth| auth.get("Authorizer"))? {
         None => api.and_then(|api| api.default_authorizer.clone()),
         Some(named) => {
             let name = named.string()?;
-            let known = || {
-                api.into_iter()
-                    .flat_map(|api| api.api.authorizers.keys().map(String::as_str))
-            };
+            let known = || api.into_iter().flat_map(|api| api.api.authorizers.keys().map(String::as_str));
             if name == "NONE" {
                 None
             } else if known().any(|known| known == name) {
@@ -117,17 +97,11 @@ fn route(event: &Property<'_>, catalogue: &Catalogue) -> Result<Route, TemplateE
             }
         }
     };
-    Ok(Route {
-        method: method(&event.require("Method")?)?,
-        path: text,
-        authorizer,
-    })
+    Ok(Route { method: method(&event.require("Method")?)?, path: text, authorizer })
 }
 
 fn method(property: &Property<'_>) -> Result<String, TemplateError> {
-    const METHODS: [&str; 8] = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY",
-    ];
+    const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY"];
     let method = property.string()?.to_uppercase();
     match method.as_str() {
         "*" => Ok("ANY".to_owned()),
@@ -146,15 +120,18 @@ fn queue(event: &Property<'_>, catalogue: &Catalogue) -> Result<QueueMapping, Te
         "FilterCriteria",
         "Enabled",
     ])?;
-    let concurrency = event
-        .get("ScalingConfig")?
-        .map_or(Ok(None), |config| config.get("MaximumConcurrency"))?;
+    let concurrency =
+        event.get("ScalingConfig")?.map_or(Ok(None), |config| config.get("MaximumConcurrency"))?;
     Ok(QueueMapping {
         queue: catalogue.queue(&event.require("Queue")?)?,
         batch_size: batch_size(event, 10)?,
         window: window(event)?,
         report_failures: report_failures(event)?,
-        maximum_concurrency: concurrency.map(|it| it.integer()).transpose()?,
+        // AWS begins at 2; one at a time is worth having on a laptop.
+        maximum_concurrency: concurrency
+            .map(|it| it.within(1..=1000))
+            .transpose()?
+            .map(|concurrency| concurrency as usize),
         filters: filters(event)?,
     })
 }
@@ -175,23 +152,15 @@ fn stream(event: &Property<'_>, catalogue: &Catalogue) -> Result<StreamMapping, 
         "Enabled",
     ])?;
     event.require("StartingPosition")?;
-    let retries: Option<i64> = event
-        .get("MaximumRetryAttempts")?
-        .map(|it| it.integer())
-        .transpose()?;
-    let failure = event
-        .get("DestinationConfig")?
-        .map_or(Ok(None), |config| config.get("OnFailure"))?;
-    let destination =
-        failure.map_or(Ok(None), |failure| failure.require("Destination").map(Some))?;
+    let retries: Option<i64> = event.get("MaximumRetryAttempts")?.map(|it| it.integer()).transpose()?;
+    let failure = event.get("DestinationConfig")?.map_or(Ok(None), |config| config.get("OnFailure"))?;
+    let destination = failure.map_or(Ok(None), |failure| failure.require("Destination").map(Some))?;
     Ok(StreamMapping {
         table: catalogue.stream(&event.require("Stream")?)?,
         batch_size: batch_size(event, 100)?,
         window: window(event)?,
         report_failures: report_failures(event)?,
-        bisect: event
-            .get("BisectBatchOnFunctionError")?
-            .map_or(Ok(false), |it| it.boolean())?,
+        bisect: event.get("BisectBatchOnFunctionError")?.map_or(Ok(false), |it| it.boolean())?,
         // -1 is AWS's way to write "for ever".
         maximum_retries: retries.and_then(|retries| u32::try_from(retries).ok()),
         on_failure: destination.map(|it| catalogue.queue(&it)).transpose()?,
@@ -199,11 +168,7 @@ fn stream(event: &Property<'_>, catalogue: &Catalogue) -> Result<StreamMapping, 
     })
 }
 
-fn schedule_v2(
-    function: &str,
-    name: &str,
-    event: &Property<'_>,
-) -> Result<Schedule, TemplateError> {
+fn schedule_v2(function: &str, name: &str, event: &Property<'_>) -> Result<Schedule, TemplateError> {
     event.only(&[
         "ScheduleExpression",
         "ScheduleExpressionTimezone",
@@ -225,9 +190,7 @@ fn schedule_v2(
         return Err(zone.unsupported("schedules are run in UTC"));
     }
     Ok(Schedule {
-        arn: format!(
-            "arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{STACK}-{function}{name}"
-        ),
+        arn: format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{STACK}-{function}{name}"),
         expression: expression(event, "ScheduleExpression")?,
         input: input(event)?,
     })
@@ -236,10 +199,8 @@ fn schedule_v2(
 fn expression(event: &Property<'_>, key: &str) -> Result<String, TemplateError> {
     let property = event.require(key)?;
     let text = property.string()?;
-    Expression::parse(&text).map_err(|source| TemplateError::Schedule {
-        path: property.path().to_owned(),
-        source,
-    })?;
+    Expression::parse(&text)
+        .map_err(|source| TemplateError::Schedule { path: property.path().to_owned(), source })?;
     Ok(text)
 }
 
@@ -252,21 +213,12 @@ fn input(event: &Property<'_>) -> Result<Option<Value>, TemplateError> {
         .map_err(|error| input.invalid(format!("not JSON: {error}")))
 }
 
-fn batch_size(event: &Property<'_>, default: usize) -> Result<usize, TemplateError> {
-    let Some(size) = event.get("BatchSize")? else {
-        return Ok(default);
-    };
-    match size.integer()? {
-        0 => Err(size.expected("at least 1")),
-        count if count > 10_000 => Err(size.expected("at most 10000")),
-        count => Ok(count),
-    }
+fn batch_size(event: &Property<'_>, default: u32) -> Result<usize, TemplateError> {
+    event.get("BatchSize")?.map_or(Ok(default), |it| it.within(1..=10_000)).map(|size| size as usize)
 }
 
 fn window(event: &Property<'_>) -> Result<Duration, TemplateError> {
-    event
-        .get("MaximumBatchingWindowInSeconds")?
-        .map_or(Ok(Duration::ZERO), |it| it.seconds())
+    event.get("MaximumBatchingWindowInSeconds")?.map_or(Ok(Duration::ZERO), |it| it.seconds_within(0..=300))
 }
 
 fn report_failures(event: &Property<'_>) -> Result<bool, TemplateError> {
@@ -281,9 +233,7 @@ fn report_failures(event: &Property<'_>) -> Result<bool, TemplateError> {
 }
 
 fn filters(event: &Property<'_>) -> Result<Vec<Value>, TemplateError> {
-    let Some(list) = event
-        .get("FilterCriteria")?
-        .map_or(Ok(None), |criteria| criteria.get("Filters"))?
+    let Some(list) = event.get("FilterCriteria")?.map_or(Ok(None), |criteria| criteria.get("Filters"))?
     else {
         return Ok(Vec::new());
     };
@@ -292,10 +242,8 @@ fn filters(event: &Property<'_>) -> Result<Vec<Value>, TemplateError> {
         let pattern = filter.require("Pattern")?;
         let value: Value = serde_json::from_str(&pattern.string()?)
             .map_err(|error| pattern.invalid(format!("not JSON: {error}")))?;
-        Pattern::parse(&value).map_err(|source| TemplateError::Pattern {
-            path: pattern.path().to_owned(),
-            source,
-        })?;
+        Pattern::parse(&value)
+            .map_err(|source| TemplateError::Pattern { path: pattern.path().to_owned(), source })?;
         filters.push(value);
     }
     Ok(filters)

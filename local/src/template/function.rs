@@ -13,24 +13,13 @@ use super::property::Property;
 use crate::iam::Statement;
 
 /// Reads one function.
-pub fn read(
-    id: &str,
-    properties: &Property<'_>,
-    catalogue: &Catalogue,
-) -> Result<Function, TemplateError> {
+pub fn read(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Result<Function, TemplateError> {
     if let Some(role) = properties.get("Role")? {
-        return Err(
-            role.unsupported("roles are not run locally: write the statements under `Policies`")
-        );
+        return Err(role.unsupported("roles are not run locally: write the statements under `Policies`"));
     }
     let code = properties.require("CodeUri")?;
     let uri = code.string()?;
-    let binary = uri
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let binary = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
     if binary.is_empty() || binary == "." {
         return Err(code.invalid("the last segment must be the name of the function's binary"));
     }
@@ -50,14 +39,10 @@ pub fn read(
         binary,
         timeout: properties
             .get("Timeout")?
-            .map_or(Ok(Duration::from_secs(3)), |it| it.seconds())?,
-        memory_mb: properties
-            .get("MemorySize")?
-            .map_or(Ok(128), |it| it.integer())?,
+            .map_or(Ok(Duration::from_secs(3)), |it| it.seconds_within(1..=900))?,
+        memory_mb: properties.get("MemorySize")?.map_or(Ok(128), |it| it.within(128..=10_240))?,
         environment,
-        statements: properties
-            .get("Policies")?
-            .map_or(Ok(Vec::new()), |it| statements(&it))?,
+        statements: properties.get("Policies")?.map_or(Ok(Vec::new()), |it| statements(&it))?,
         triggers,
     })
 }
@@ -66,11 +51,7 @@ fn variables(environment: &Property<'_>) -> Result<BTreeMap<String, String>, Tem
     let Some(variables) = environment.get("Variables")? else {
         return Ok(BTreeMap::new());
     };
-    variables
-        .entries()?
-        .into_iter()
-        .map(|(name, value)| Ok((name.to_owned(), value.string()?)))
-        .collect()
+    variables.entries()?.into_iter().map(|(name, value)| Ok((name.to_owned(), value.string()?))).collect()
 }
 
 /// The statements of the inline policies. Managed policies (`AWSLambdaBasicExecutionRole`) are about
@@ -91,11 +72,8 @@ fn statements(policies: &Property<'_>) -> Result<Vec<Statement>, TemplateError> 
             )));
         };
         for statement in list.items() {
-            let parsed =
-                Statement::parse(statement.value()).map_err(|source| TemplateError::Statement {
-                    path: statement.path().to_owned(),
-                    source,
-                })?;
+            let parsed = Statement::parse(statement.value())
+                .map_err(|source| TemplateError::Statement { path: statement.path().to_owned(), source })?;
             statements.push(parsed);
         }
     }

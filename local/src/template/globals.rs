@@ -12,9 +12,7 @@ pub fn with_globals(root: &Value, resource: &Value) -> Value {
         Value::Null => Value::Object(Map::new()),
         own => own.clone(),
     };
-    let kind = resource["Type"]
-        .as_str()
-        .and_then(|kind| kind.strip_prefix("AWS::Serverless::"));
+    let kind = resource["Type"].as_str().and_then(|kind| kind.strip_prefix("AWS::Serverless::"));
     match kind.and_then(|kind| root["Globals"].get(kind)) {
         Some(shared) => merge(shared.clone(), own),
         None => own,
@@ -51,17 +49,15 @@ pub fn set(root: &mut Value, assignment: &str) -> Result<(), TemplateError> {
         path: format!("--set {assignment}"),
         reason: reason.to_owned(),
     };
-    let (target, text) = assignment
-        .split_once('=')
-        .ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
-    let (id, property) = target
-        .split_once('.')
-        .ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
-    let value: Value =
-        serde_norway::from_str(text).map_err(|_| invalid("the value is not YAML"))?;
+    let (target, text) =
+        assignment.split_once('=').ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
+    let (id, property) =
+        target.split_once('.').ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
+    let value: Value = serde_norway::from_str(text).map_err(|_| invalid("the value is not YAML"))?;
 
-    let resources = root["Resources"]
-        .as_object_mut()
+    let resources = root
+        .get_mut("Resources")
+        .and_then(Value::as_object_mut)
         .ok_or_else(|| invalid("the template has no resources"))?;
     let Some(resource) = resources.get_mut(id).and_then(Value::as_object_mut) else {
         return Err(TemplateError::Unknown {
@@ -71,22 +67,15 @@ pub fn set(root: &mut Value, assignment: &str) -> Result<(), TemplateError> {
             suggestion: nearest(id, resources.keys().map(String::as_str)),
         });
     };
-    let mut place = resource
-        .entry("Properties")
-        .or_insert_with(|| Value::Object(Map::new()));
+    let mut place = resource.entry("Properties").or_insert_with(|| Value::Object(Map::new()));
     for key in property.split('.') {
         if call(place).is_some() {
-            return Err(invalid(
-                "leads into an intrinsic function: set the property above it",
-            ));
+            return Err(invalid("leads into an intrinsic function: set the property above it"));
         }
         place = match place {
             Value::Object(object) => object.entry(key).or_insert(Value::Null),
             Value::Array(items) => {
-                let item = key
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|index| items.get_mut(index));
+                let item = key.parse::<usize>().ok().and_then(|index| items.get_mut(index));
                 item.ok_or_else(|| invalid("leads to an item that the list does not have"))?
             }
             Value::Null => {
@@ -141,18 +130,11 @@ mod tests {
     #[test]
     fn single_values_are_set_below_properties() {
         assert_eq!(
-            after("UploadsQueue.Rules.0.Days=2").unwrap()["UploadsQueue"]["Properties"]["Rules"][0]
-                ["Days"],
+            after("UploadsQueue.Rules.0.Days=2").unwrap()["UploadsQueue"]["Properties"]["Rules"][0]["Days"],
             2
         );
-        assert_eq!(
-            after("Bare.A.B=true").unwrap()["Bare"]["Properties"],
-            json!({ "A": { "B": true } })
-        );
-        assert_eq!(
-            after("Bare.A=x=y").unwrap()["Bare"]["Properties"]["A"],
-            "x=y"
-        );
+        assert_eq!(after("Bare.A.B=true").unwrap()["Bare"]["Properties"], json!({ "A": { "B": true } }));
+        assert_eq!(after("Bare.A=x=y").unwrap()["Bare"]["Properties"]["A"], "x=y");
     }
 
     #[test]
@@ -161,20 +143,8 @@ mod tests {
             after("UploadQueue.A=1").unwrap_err(),
             "--set UploadQueue.A=1: there is no resource `UploadQueue`; did you mean `UploadsQueue`?"
         );
-        assert!(
-            after("UploadsQueue=1")
-                .unwrap_err()
-                .contains("expected `Resource.Property=value`")
-        );
-        assert!(
-            after("UploadsQueue.Name.Sub=1")
-                .unwrap_err()
-                .contains("intrinsic")
-        );
-        assert!(
-            after("UploadsQueue.Rules.7.Days=1")
-                .unwrap_err()
-                .contains("item")
-        );
+        assert!(after("UploadsQueue=1").unwrap_err().contains("expected `Resource.Property=value`"));
+        assert!(after("UploadsQueue.Name.Sub=1").unwrap_err().contains("intrinsic"));
+        assert!(after("UploadsQueue.Rules.7.Days=1").unwrap_err().contains("item"));
     }
 }

@@ -62,16 +62,8 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
 
 impl<'a> Scope<'a> {
     /// The scope of a template with its parameters' values.
-    pub fn new(
-        root: &'a Value,
-        parameters: &'a BTreeMap<String, Value>,
-        context: &'a Context,
-    ) -> Self {
-        Self {
-            root,
-            parameters,
-            context,
-        }
+    pub fn new(root: &'a Value, parameters: &'a BTreeMap<String, Value>, context: &'a Context) -> Self {
+        Self { root, parameters, context }
     }
 
     /// Evaluates every function in a value; `None` is `AWS::NoValue`: as if it had not been written.
@@ -110,80 +102,56 @@ impl<'a> Scope<'a> {
         match &self.root["Resources"][id]["Condition"] {
             Value::Null => Ok(true),
             Value::String(name) => self.condition(name, &format!("Resources.{id}.Condition")),
-            _ => Err(expected(
-                &format!("Resources.{id}.Condition"),
-                "the name of a condition",
-            )),
+            _ => Err(expected(&format!("Resources.{id}.Condition"), "the name of a condition")),
         }
     }
 
-    fn evaluate(
-        &self,
-        function: &str,
-        argument: &Value,
-        path: &str,
-    ) -> Result<Option<Value>, TemplateError> {
-        let text =
-            match function {
-                "Ref" => match argument.as_str() {
-                    Some("AWS::NoValue") => return Ok(None),
-                    Some(name) => return self.reference(name, path).map(Some),
-                    None => return Err(expected(path, "`Ref` with a name")),
-                },
-                "Fn::If" => {
-                    let [condition, then, otherwise] =
-                        self.arguments(argument, path, "`If` with three items")?;
-                    let condition = condition
-                        .as_str()
-                        .ok_or_else(|| expected(path, "`If` with a condition's name"))?;
-                    let branch = if self.condition(condition, path)? {
-                        then
-                    } else {
-                        otherwise
-                    };
-                    return self.resolve(branch, path);
+    fn evaluate(&self, function: &str, argument: &Value, path: &str) -> Result<Option<Value>, TemplateError> {
+        let text = match function {
+            "Ref" => match argument.as_str() {
+                Some("AWS::NoValue") => return Ok(None),
+                Some(name) => return self.reference(name, path).map(Some),
+                None => return Err(expected(path, "`Ref` with a name")),
+            },
+            "Fn::If" => {
+                let [condition, then, otherwise] = arguments(argument, path, "`If` with three items")?;
+                let condition =
+                    condition.as_str().ok_or_else(|| expected(path, "`If` with a condition's name"))?;
+                let branch = if self.condition(condition, path)? { then } else { otherwise };
+                return self.resolve(branch, path);
+            }
+            "Fn::FindInMap" => return self.find_in_map(argument, path).map(Some),
+            "Fn::Select" => {
+                let [index, list] = arguments(argument, path, "`Select` with an index and a list")?;
+                let index = self.text(index, path)?;
+                let index: usize = index.parse().map_err(|_| expected(path, "`Select` with a number"))?;
+                let list = self.list(list, path)?;
+                return list.get(index).cloned().map(Some).ok_or_else(|| TemplateError::Invalid {
+                    path: path.to_owned(),
+                    reason: format!("`Select` asks for item {index} of {}", list.len()),
+                });
+            }
+            "Fn::Split" => {
+                let [separator, text] = arguments(argument, path, "`Split` with a separator and a text")?;
+                let (separator, text) = (self.text(separator, path)?, self.text(text, path)?);
+                if separator.is_empty() {
+                    return Err(expected(path, "`Split` with a separator that is not empty"));
                 }
-                "Fn::FindInMap" => return self.find_in_map(argument, path).map(Some),
-                "Fn::Select" => {
-                    let [index, list] =
-                        self.arguments(argument, path, "`Select` with an index and a list")?;
-                    let index = self.text(index, path)?;
-                    let index: usize = index
-                        .parse()
-                        .map_err(|_| expected(path, "`Select` with a number"))?;
-                    let list = self.list(list, path)?;
-                    return list.get(index).cloned().map(Some).ok_or_else(|| {
-                        TemplateError::Invalid {
-                            path: path.to_owned(),
-                            reason: format!("`Select` asks for item {index} of {}", list.len()),
-                        }
-                    });
-                }
-                "Fn::Split" => {
-                    let [separator, text] =
-                        self.arguments(argument, path, "`Split` with a separator and a text")?;
-                    let (separator, text) = (self.text(separator, path)?, self.text(text, path)?);
-                    if separator.is_empty() {
-                        return Err(expected(path, "`Split` with a separator that is not empty"));
-                    }
-                    return Ok(Some(text.split(&separator).map(Value::from).collect()));
-                }
-                "Fn::GetAtt" => self.attribute_call(argument, path)?,
-                "Fn::Sub" => self.substitute(argument, path)?,
-                "Fn::Join" => {
-                    let [separator, list] =
-                        self.arguments(argument, path, "`Join` with a separator and a list")?;
-                    let separator = self.text(separator, path)?;
-                    let items = self.list(list, path)?;
-                    let items: Vec<String> = items
-                        .iter()
-                        .map(|item| scalar(item, path))
-                        .collect::<Result<_, _>>()?;
-                    items.join(&separator)
-                }
-                "Fn::Base64" => BASE64_STANDARD.encode(self.text(argument, path)?),
-                other => return Err(unsupported(other, path)),
-            };
+                return Ok(Some(text.split(&separator).map(Value::from).collect()));
+            }
+            "Fn::GetAtt" => self.attribute_call(argument, path)?,
+            "Fn::Sub" => self.substitute(argument, path)?,
+            "Fn::Join" => {
+                let [separator, list] = arguments(argument, path, "`Join` with a separator and a list")?;
+                let separator = self.text(separator, path)?;
+                let items = self.list(list, path)?;
+                let items: Vec<String> =
+                    items.iter().map(|item| scalar(item, path)).collect::<Result<_, _>>()?;
+                items.join(&separator)
+            }
+            "Fn::Base64" => BASE64_STANDARD.encode(self.text(argument, path)?),
+            other => return Err(unsupported(other, path)),
+        };
         Ok(Some(Value::String(self.localise(text))))
     }
 
@@ -241,7 +209,7 @@ impl<'a> Scope<'a> {
             let (id, attribute) = text.split_once('.').ok_or_else(|| expected(path, SHAPE))?;
             return self.attribute(id, attribute, path);
         }
-        let [id, attribute] = self.arguments(argument, path, SHAPE)?;
+        let [id, attribute] = arguments(argument, path, SHAPE)?;
         let id = id.as_str().ok_or_else(|| expected(path, SHAPE))?;
         self.attribute(id, &self.text(attribute, path)?, path)
     }
@@ -255,8 +223,7 @@ impl<'a> Scope<'a> {
                 path: path.to_owned(),
                 kind: "attribute",
                 name: format!("{id}.{attribute}"),
-                suggestion: nearest(attribute, known.iter().copied())
-                    .map(|near| format!("{id}.{near}")),
+                suggestion: nearest(attribute, known.iter().copied()).map(|near| format!("{id}.{near}")),
             });
         }
         Ok(names::attribute(kind, id, attribute, self.context))
@@ -291,29 +258,21 @@ impl<'a> Scope<'a> {
     }
 
     fn find_in_map(&self, argument: &Value, path: &str) -> Result<Value, TemplateError> {
-        let [map, first, second] =
-            self.arguments(argument, path, "`FindInMap` with a map and two keys")?;
+        let [map, first, second] = arguments(argument, path, "`FindInMap` with a map and two keys")?;
         let mut value = &self.root["Mappings"];
         for key in [map, first, second] {
             let key = self.text(key, path)?;
             value = value.get(&key).ok_or_else(|| TemplateError::Unknown {
                 path: path.to_owned(),
                 kind: "entry of `Mappings`",
-                suggestion: value
-                    .as_object()
-                    .and_then(|map| nearest(&key, map.keys().map(String::as_str))),
+                suggestion: value.as_object().and_then(|map| nearest(&key, map.keys().map(String::as_str))),
                 name: key.clone(),
             })?;
         }
         Ok(value.clone())
     }
 
-    fn named_condition(
-        &self,
-        name: &str,
-        path: &str,
-        open: &mut Vec<String>,
-    ) -> Result<bool, TemplateError> {
+    fn named_condition(&self, name: &str, path: &str, open: &mut Vec<String>) -> Result<bool, TemplateError> {
         let conditions = &self.root["Conditions"];
         let Some(condition) = conditions.get(name) else {
             return Err(TemplateError::Unknown {
@@ -338,18 +297,10 @@ impl<'a> Scope<'a> {
         Ok(holds)
     }
 
-    fn holds(
-        &self,
-        condition: &Value,
-        path: &str,
-        open: &mut Vec<String>,
-    ) -> Result<bool, TemplateError> {
+    fn holds(&self, condition: &Value, path: &str, open: &mut Vec<String>) -> Result<bool, TemplateError> {
         let object = condition.as_object().filter(|object| object.len() == 1);
         let Some((function, argument)) = object.and_then(|object| object.iter().next()) else {
-            return Err(expected(
-                path,
-                "`Equals`, `And`, `Or`, `Not` or `Condition`",
-            ));
+            return Err(expected(path, "`Equals`, `And`, `Or`, `Not` or `Condition`"));
         };
         let items = argument.as_array().map_or(&[][..], Vec::as_slice);
         match (function.as_str(), items) {
@@ -363,20 +314,11 @@ impl<'a> Scope<'a> {
             ("Fn::Not", [inner]) => Ok(!self.holds(inner, path, open)?),
             ("Fn::And" | "Fn::Or", [_, _, ..]) => {
                 // Every operand is evaluated, so that an error in a later one is not hidden.
-                let all = items
-                    .iter()
-                    .map(|item| self.holds(item, path, open))
-                    .collect::<Result<Vec<_>, _>>()?;
-                Ok(if function == "Fn::And" {
-                    all.iter().all(|it| *it)
-                } else {
-                    all.iter().any(|it| *it)
-                })
+                let all =
+                    items.iter().map(|item| self.holds(item, path, open)).collect::<Result<Vec<_>, _>>()?;
+                Ok(if function == "Fn::And" { all.iter().all(|it| *it) } else { all.iter().any(|it| *it) })
             }
-            _ => Err(expected(
-                path,
-                "`Equals` with two items, `And` or `Or` with some, or `Not` with one",
-            )),
+            _ => Err(expected(path, "`Equals` with two items, `And` or `Or` with some, or `Not` with one")),
         }
     }
 
@@ -387,18 +329,6 @@ impl<'a> Scope<'a> {
             Value::Number(_) | Value::Bool(_) => Value::String(value.to_string()),
             other => other,
         })
-    }
-
-    fn arguments<'v, const N: usize>(
-        &self,
-        argument: &'v Value,
-        path: &str,
-        shape: &'static str,
-    ) -> Result<&'v [Value; N], TemplateError> {
-        argument
-            .as_array()
-            .and_then(|items| items.as_slice().try_into().ok())
-            .ok_or_else(|| expected(path, shape))
     }
 
     fn text(&self, value: &Value, path: &str) -> Result<String, TemplateError> {
@@ -454,45 +384,41 @@ pub fn is_generated(root: &Value, id: &str) -> bool {
     let Some(resources) = root["Resources"].as_object() else {
         return false;
     };
-    if http_apis(root)
-        .any(|api| id == api || id.strip_prefix(api) == Some("ApiGatewayDefaultStage"))
-    {
+    if http_apis(root).any(|api| id == api || id.strip_prefix(api) == Some("ApiGatewayDefaultStage")) {
         return true;
     }
-    resources
-        .iter()
-        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
-        .any(|(function, resource)| {
-            id.strip_prefix(function.as_str()).is_some_and(|rest| {
-                rest == "Role" || resource["Properties"]["Events"].get(rest).is_some()
-            })
-        })
+    resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function").any(
+        |(function, resource)| {
+            id.strip_prefix(function.as_str())
+                .is_some_and(|rest| rest == "Role" || resource["Properties"]["Events"].get(rest).is_some())
+        },
+    )
+}
+
+/// The items of a function that takes so many.
+fn arguments<'v, const N: usize>(
+    argument: &'v Value, path: &str, shape: &'static str,
+) -> Result<&'v [Value; N], TemplateError> {
+    argument
+        .as_array()
+        .and_then(|items| items.as_slice().try_into().ok())
+        .ok_or_else(|| expected(path, shape))
 }
 
 /// Why a function is not evaluated.
 fn unsupported(function: &str, path: &str) -> TemplateError {
     let what = match function {
         "Fn::ImportValue" => {
-            "`ImportValue` reads another stack, and locally there is none: use a parameter"
-                .to_owned()
+            "`ImportValue` reads another stack, and locally there is none: use a parameter".to_owned()
         }
         "Fn::GetAZs" => "`GetAZs` asks AWS for zones, and locally there are none".to_owned(),
-        other => format!(
-            "`{}` is not evaluated locally",
-            other.trim_start_matches("Fn::")
-        ),
+        other => format!("`{}` is not evaluated locally", other.trim_start_matches("Fn::")),
     };
-    TemplateError::Unsupported {
-        path: path.to_owned(),
-        what,
-    }
+    TemplateError::Unsupported { path: path.to_owned(), what }
 }
 
 fn expected(path: &str, expected: &'static str) -> TemplateError {
-    TemplateError::Expected {
-        path: path.to_owned(),
-        expected,
-    }
+    TemplateError::Expected { path: path.to_owned(), expected }
 }
 
 /// The text of a scalar, as `CloudFormation` writes numbers and booleans into text.

@@ -57,36 +57,26 @@ struct Catalogue {
 impl Template {
     /// Reads a template's file.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TemplateError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TemplateError::Read { path: path.to_owned(), source })?;
         Self::parse(&text)
     }
 
     /// Reads a template's text.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Ok(Self {
-            source: yaml::parse(text)?,
-            given: BTreeMap::new(),
-        })
+        Ok(Self { source: yaml::parse(text)?, given: BTreeMap::new() })
     }
 
     /// Applies parameters (`Name=value`) and single properties (`Resource.Property=value`).
     pub fn with(
-        mut self,
-        parameters: &[impl AsRef<str>],
-        overrides: &[impl AsRef<str>],
+        mut self, parameters: &[impl AsRef<str>], overrides: &[impl AsRef<str>],
     ) -> Result<Self, TemplateError> {
         for assignment in parameters {
             let assignment = assignment.as_ref();
-            let (name, value) =
-                assignment
-                    .split_once('=')
-                    .ok_or_else(|| TemplateError::Invalid {
-                        path: format!("--parameter {assignment}"),
-                        reason: "expected `Name=value`".to_owned(),
-                    })?;
+            let (name, value) = assignment.split_once('=').ok_or_else(|| TemplateError::Invalid {
+                path: format!("--parameter {assignment}"),
+                reason: "expected `Name=value`".to_owned(),
+            })?;
             parameters::check_declared(&self.source.root, name)?;
             self.given.insert(name.to_owned(), value.to_owned());
         }
@@ -115,18 +105,12 @@ impl Template {
             let (id, properties) = (resource.id, resource.properties());
             match resource.kind {
                 Kind::Function => {
-                    deployment
-                        .functions
-                        .push(function::read(id, &properties, &catalogue)?);
+                    deployment.functions.push(function::read(id, &properties, &catalogue)?);
                 }
                 Kind::Bucket => {
-                    deployment
-                        .buckets
-                        .push(storage::bucket(id, &properties, &catalogue)?);
+                    deployment.buckets.push(storage::bucket(id, &properties, &catalogue)?);
                 }
-                Kind::Queue => deployment
-                    .queues
-                    .push(storage::queue(id, &properties, &catalogue)?),
+                Kind::Queue => deployment.queues.push(storage::queue(id, &properties, &catalogue)?),
                 Kind::HttpApi | Kind::Table | Kind::Other => {}
             }
         }
@@ -138,18 +122,12 @@ impl Template {
     }
 
     /// One resource with its properties resolved; `None` if it is not run, or not deployed.
-    fn resource<'a>(
-        &'a self,
-        id: &'a str,
-        scope: &Scope<'_>,
-    ) -> Result<Option<Resource<'a>>, TemplateError> {
+    fn resource<'a>(&'a self, id: &'a str, scope: &Scope<'_>) -> Result<Option<Resource<'a>>, TemplateError> {
         let resource = &self.source.root["Resources"][id];
         let path = format!("Resources.{id}");
         let resource_type = resource["Type"]
             .as_str()
-            .ok_or_else(|| TemplateError::Missing {
-                path: format!("{path}.Type"),
-            })?;
+            .ok_or_else(|| TemplateError::Missing { path: format!("{path}.Type") })?;
         if !scope.is_deployed(id)? {
             return Ok(None);
         }
@@ -165,11 +143,7 @@ impl Template {
         }
         let properties = globals::with_globals(&self.source.root, resource);
         let properties = scope.resolve(&properties, &path)?.unwrap_or_default();
-        Ok(Some(Resource {
-            id,
-            kind,
-            properties,
-        }))
+        Ok(Some(Resource { id, kind, properties }))
     }
 }
 
@@ -177,14 +151,10 @@ impl Template {
 /// and that the local stack would pass over.
 fn instead(resource_type: &str) -> Option<&'static str> {
     match resource_type {
-        "AWS::Lambda::EventSourceMapping" | "AWS::Scheduler::Schedule" => {
-            Some("the function's `Events`")
-        }
+        "AWS::Lambda::EventSourceMapping" | "AWS::Scheduler::Schedule" => Some("the function's `Events`"),
         "AWS::Lambda::Function" => Some("`AWS::Serverless::Function`"),
         "AWS::Serverless::Api" => Some("`AWS::Serverless::HttpApi`"),
-        "AWS::Serverless::SimpleTable" | "AWS::DynamoDB::GlobalTable" => {
-            Some("`AWS::DynamoDB::Table`")
-        }
+        "AWS::Serverless::SimpleTable" | "AWS::DynamoDB::GlobalTable" => Some("`AWS::DynamoDB::Table`"),
         other if other.starts_with("AWS::Serverless::") => Some("functions, queues and tables"),
         _ => None,
     }
@@ -204,26 +174,14 @@ impl Resource<'_> {
 
 impl Catalogue {
     fn of(resources: &[Resource<'_>]) -> Result<Self, TemplateError> {
-        let ids = |kind| {
-            resources
-                .iter()
-                .filter(move |it| it.kind == kind)
-                .map(|it| it.id.to_owned())
-        };
+        let ids = |kind| resources.iter().filter(move |it| it.kind == kind).map(|it| it.id.to_owned());
         let functions: Vec<String> = ids(Kind::Function).collect();
-        let mut catalogue = Self {
-            queues: ids(Kind::Queue).collect(),
-            ..Self::default()
-        };
+        let mut catalogue = Self { queues: ids(Kind::Queue).collect(), ..Self::default() };
         for resource in resources {
             match resource.kind {
-                Kind::Table => catalogue
-                    .tables
-                    .push(storage::table(resource.id, &resource.properties())?),
+                Kind::Table => catalogue.tables.push(storage::table(resource.id, &resource.properties())?),
                 Kind::HttpApi if catalogue.api.is_some() => {
-                    return Err(resource
-                        .properties()
-                        .unsupported("the local stack runs one HTTP API"));
+                    return Err(resource.properties().unsupported("the local stack runs one HTTP API"));
                 }
                 Kind::HttpApi => {
                     catalogue.api = Some(api::read(&resource.properties(), &functions)?);
@@ -233,9 +191,7 @@ impl Catalogue {
         }
         let routed = |it: &Resource<'_>| {
             let events = it.properties["Events"].as_object().into_iter().flatten();
-            events
-                .into_iter()
-                .any(|(_, event)| event["Type"] == "HttpApi")
+            events.into_iter().any(|(_, event)| event["Type"] == "HttpApi")
         };
         // SAM makes an API by itself for events that name none.
         if catalogue.api.is_none() && resources.iter().any(routed) {
@@ -247,51 +203,36 @@ impl Catalogue {
     /// The ARN of a queue, if a queue of this template has it.
     fn queue(&self, property: &Property<'_>) -> Result<String, TemplateError> {
         let arn = property.string()?;
-        if self
-            .queues
-            .iter()
-            .any(|id| names::arn(Kind::Queue, id) == arn)
-        {
+        if self.queues.iter().any(|id| names::arn(Kind::Queue, id) == arn) {
             return Ok(arn);
         }
         let name = arn.rsplit(['/', ':']).next().unwrap_or_default();
-        let by_url = self
-            .queues
-            .iter()
-            .find(|id| names::physical_name(Kind::Queue, id) == name);
+        let by_url = self.queues.iter().find(|id| names::physical_name(Kind::Queue, id) == name);
         Err(match by_url {
-            Some(id) => property.invalid(format!(
-                "expected the queue's ARN, `!GetAtt {id}.Arn`, not its address"
-            )),
-            None => property.invalid(format!(
-                "`{arn}` is not the ARN of a queue of this template"
-            )),
+            Some(id) => {
+                property.invalid(format!("expected the queue's ARN, `!GetAtt {id}.Arn`, not its address"))
+            }
+            None => property.invalid(format!("`{arn}` is not the ARN of a queue of this template")),
         })
     }
 
     /// The logical id of the table whose stream this is.
     fn stream(&self, property: &Property<'_>) -> Result<String, TemplateError> {
         let arn = property.string()?;
-        let Some(table) = self
-            .tables
-            .iter()
-            .find(|table| arn == names::stream_arn(&table.id) || arn == table.arn)
+        let Some(table) =
+            self.tables.iter().find(|table| arn == names::stream_arn(&table.id) || arn == table.arn)
         else {
-            return Err(property.invalid(format!(
-                "`{arn}` is not the ARN of a table's stream in this template"
-            )));
+            return Err(
+                property.invalid(format!("`{arn}` is not the ARN of a table's stream in this template"))
+            );
         };
         if arn == table.arn {
-            return Err(property.invalid(format!(
-                "expected the stream's ARN, `!GetAtt {}.StreamArn`",
-                table.id
-            )));
+            return Err(
+                property.invalid(format!("expected the stream's ARN, `!GetAtt {}.StreamArn`", table.id))
+            );
         }
         if table.create.get("StreamSpecification").is_none() {
-            return Err(property.invalid(format!(
-                "the table `{}` has no `StreamSpecification`",
-                table.id
-            )));
+            return Err(property.invalid(format!("the table `{}` has no `StreamSpecification`", table.id)));
         }
         Ok(table.id.clone())
     }
@@ -309,13 +250,11 @@ fn check_routes(deployment: &Deployment) -> Result<(), TemplateError> {
             let shape: Vec<&str> = route
                 .path
                 .split('/')
-                .map(
-                    |segment| match (segment.starts_with('{'), segment.ends_with("+}")) {
-                        (true, true) => "{+}",
-                        (true, false) => "{}",
-                        _ => segment,
-                    },
-                )
+                .map(|segment| match (segment.starts_with('{'), segment.ends_with("+}")) {
+                    (true, true) => "{+}",
+                    (true, false) => "{}",
+                    _ => segment,
+                })
                 .collect();
             let key = format!("{} {}", route.method, shape.join("/"));
             if let Some(other) = taken.insert(key, &function.name) {

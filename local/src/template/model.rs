@@ -243,18 +243,9 @@ pub struct Table {
 impl Deployment {
     /// How the template writes the resources, for the hints of refused requests.
     pub fn references(&self) -> References {
-        let tables = self
-            .tables
-            .iter()
-            .map(|table| (table.arn.clone(), table.id.clone()));
-        let queues = self
-            .queues
-            .iter()
-            .map(|queue| (queue.arn.clone(), queue.id.clone()));
-        let buckets = self
-            .buckets
-            .iter()
-            .map(|bucket| (arn(Kind::Bucket, &bucket.id), bucket.id.clone()));
+        let tables = self.tables.iter().map(|table| (table.arn.clone(), table.id.clone()));
+        let queues = self.queues.iter().map(|queue| (queue.arn.clone(), queue.id.clone()));
+        let buckets = self.buckets.iter().map(|bucket| (arn(Kind::Bucket, &bucket.id), bucket.id.clone()));
         tables.chain(queues).chain(buckets).collect()
     }
 }

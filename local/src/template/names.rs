@@ -47,13 +47,9 @@ impl Kind {
         match self {
             Self::Function => Some(&["Arn"]),
             Self::HttpApi => Some(&["ApiEndpoint", "ApiId"]),
-            Self::Bucket => Some(&[
-                "Arn",
-                "DomainName",
-                "RegionalDomainName",
-                "DualStackDomainName",
-                "WebsiteURL",
-            ]),
+            Self::Bucket => {
+                Some(&["Arn", "DomainName", "RegionalDomainName", "DualStackDomainName", "WebsiteURL"])
+            }
             Self::Queue => Some(&["Arn", "QueueName", "QueueUrl"]),
             Self::Table => Some(&["Arn", "StreamArn"]),
             Self::Other => None,
@@ -92,11 +88,9 @@ pub fn stream_arn(table: &str) -> String {
 /// What `!Ref` gives for a resource.
 pub fn reference(kind: Kind, id: &str, context: &Context) -> String {
     match kind {
-        Kind::Queue => format!(
-            "{}/{ACCOUNT}/{}",
-            context.queue_url.trim_end_matches('/'),
-            physical_name(kind, id)
-        ),
+        Kind::Queue => {
+            format!("{}/{ACCOUNT}/{}", context.queue_url.trim_end_matches('/'), physical_name(kind, id))
+        }
         _ => physical_name(kind, id),
     }
 }
@@ -122,8 +116,5 @@ pub fn attribute(kind: Kind, id: &str, attribute: &str, context: &Context) -> St
 
 /// The host that AWS would give an API, which the local stack answers at its own address.
 pub fn api_host(id: &str) -> String {
-    format!(
-        "{}.execute-api.{REGION}.amazonaws.com",
-        physical_name(Kind::HttpApi, id)
-    )
+    format!("{}.execute-api.{REGION}.amazonaws.com", physical_name(Kind::HttpApi, id))
 }

@@ -9,8 +9,7 @@ use super::intrinsics::scalar;
 
 /// The value of every parameter.
 pub fn values(
-    root: &Value,
-    given: &BTreeMap<String, String>,
+    root: &Value, given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Value>, TemplateError> {
     let mut values = BTreeMap::new();
     for (name, declaration) in root["Parameters"].as_object().into_iter().flatten() {
@@ -53,23 +52,14 @@ fn value(declaration: &Value, given: Option<&String>, path: &str) -> Result<Valu
         if !allowed.contains(&text) {
             return Err(TemplateError::Invalid {
                 path: path.to_owned(),
-                reason: format!(
-                    "`{text}` is not one of the allowed values: {}",
-                    allowed.join(", ")
-                ),
+                reason: format!("`{text}` is not one of the allowed values: {}", allowed.join(", ")),
             });
         }
     }
     let kind = declaration["Type"]
         .as_str()
-        .ok_or_else(|| TemplateError::Missing {
-            path: format!("{path}.Type"),
-        })?;
-    let items = || {
-        text.split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-    };
+        .ok_or_else(|| TemplateError::Missing { path: format!("{path}.Type") })?;
+    let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
     match kind {
         "Number" => {
             is_number(&text, path)?;
@@ -90,12 +80,10 @@ fn value(declaration: &Value, given: Option<&String>, path: &str) -> Result<Valu
 }
 
 fn is_number(text: &str, path: &str) -> Result<(), TemplateError> {
-    text.parse::<f64>()
-        .map(|_| ())
-        .map_err(|_| TemplateError::Invalid {
-            path: path.to_owned(),
-            reason: format!("`{text}` is not a number"),
-        })
+    text.parse::<f64>().map(|_| ()).map_err(|_| TemplateError::Invalid {
+        path: path.to_owned(),
+        reason: format!("`{text}` is not a number"),
+    })
 }
 
 #[cfg(test)]
@@ -106,13 +94,8 @@ mod tests {
 
     fn one(declaration: &Value, given: Option<&str>) -> Result<Value, String> {
         let root = json!({ "Parameters": { "P": declaration } });
-        let given = given
-            .map(|text| ("P".to_owned(), text.to_owned()))
-            .into_iter()
-            .collect();
-        values(&root, &given)
-            .map(|mut all| all.remove("P").unwrap())
-            .map_err(|error| error.to_string())
+        let given = given.map(|text| ("P".to_owned(), text.to_owned())).into_iter().collect();
+        values(&root, &given).map(|mut all| all.remove("P").unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -120,10 +103,7 @@ mod tests {
         let declaration = json!({ "Type": "Number", "Default": 5 });
         assert_eq!(one(&declaration, None).unwrap(), "5");
         assert_eq!(one(&declaration, Some("7")).unwrap(), "7");
-        assert_eq!(
-            one(&declaration, Some("many")).unwrap_err(),
-            "Parameters.P: `many` is not a number"
-        );
+        assert_eq!(one(&declaration, Some("many")).unwrap_err(), "Parameters.P: `many` is not a number");
     }
 
     #[test]

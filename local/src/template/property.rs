@@ -1,5 +1,6 @@
 //! Reads resolved properties with their types, and says where a wrong one stands.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,10 +18,7 @@ pub struct Property<'a> {
 impl<'a> Property<'a> {
     /// The properties of a resource.
     pub fn new(value: &'a Value, path: impl Into<String>) -> Self {
-        Self {
-            value,
-            path: path.into(),
-        }
+        Self { value, path: path.into() }
     }
 
     /// The value itself.
@@ -47,9 +45,7 @@ impl<'a> Property<'a> {
 
     /// A property below that must be there.
     pub fn require(&self, key: &str) -> Result<Self, TemplateError> {
-        self.get(key)?.ok_or_else(|| TemplateError::Missing {
-            path: format!("{}.{key}", self.path),
-        })
+        self.get(key)?.ok_or_else(|| TemplateError::Missing { path: format!("{}.{key}", self.path) })
     }
 
     /// Refuses properties that nothing here would read, which are most often misspelt ones.
@@ -72,12 +68,7 @@ impl<'a> Property<'a> {
         match self.value {
             Value::Object(object) => Ok(object
                 .iter()
-                .map(|(key, value)| {
-                    (
-                        key.as_str(),
-                        Self::new(value, format!("{}.{key}", self.path)),
-                    )
-                })
+                .map(|(key, value)| (key.as_str(), Self::new(value, format!("{}.{key}", self.path))))
                 .collect()),
             Value::Null => Ok(Vec::new()),
             _ => Err(self.expected("a map")),
@@ -119,9 +110,18 @@ impl<'a> Property<'a> {
             .ok_or_else(|| self.expected("a whole number in range"))
     }
 
-    /// A number of seconds.
-    pub fn seconds(&self) -> Result<Duration, TemplateError> {
-        self.integer().map(Duration::from_secs)
+    /// A whole number within AWS's limits.
+    pub fn within(&self, limits: RangeInclusive<u32>) -> Result<u32, TemplateError> {
+        let number = self.integer()?;
+        if limits.contains(&number) {
+            return Ok(number);
+        }
+        Err(self.invalid(format!("{number} is not from {} to {}", limits.start(), limits.end())))
+    }
+
+    /// A number of seconds within AWS's limits.
+    pub fn seconds_within(&self, limits: RangeInclusive<u32>) -> Result<Duration, TemplateError> {
+        self.within(limits).map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     /// `true` or `false`.
@@ -136,25 +136,16 @@ impl<'a> Property<'a> {
 
     /// The error that this value has another shape.
     pub fn expected(&self, expected: &'static str) -> TemplateError {
-        TemplateError::Expected {
-            path: self.path.clone(),
-            expected,
-        }
+        TemplateError::Expected { path: self.path.clone(), expected }
     }
 
     /// The error that this value cannot be right.
     pub fn invalid(&self, reason: impl Into<String>) -> TemplateError {
-        TemplateError::Invalid {
-            path: self.path.clone(),
-            reason: reason.into(),
-        }
+        TemplateError::Invalid { path: self.path.clone(), reason: reason.into() }
     }
 
     /// The error that only AWS can do this.
     pub fn unsupported(&self, what: impl Into<String>) -> TemplateError {
-        TemplateError::Unsupported {
-            path: self.path.clone(),
-            what: what.into(),
-        }
+        TemplateError::Unsupported { path: self.path.clone(), what: what.into() }
     }
 }

@@ -12,11 +12,7 @@ pub fn check(root: &Value) -> Result<(), TemplateError> {
             let path = format!("{section}.{id}");
             for (key, value) in entry.as_object().into_iter().flatten() {
                 // People look for `Resources.Queue.VisibilityTimeout`; "Properties" tells them nothing.
-                let path = if key == "Properties" {
-                    path.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
+                let path = if key == "Properties" { path.clone() } else { format!("{path}.{key}") };
                 check_value(root, value, &path)?;
             }
             if section == "Resources" {
@@ -36,12 +32,7 @@ fn check_dependencies(root: &Value, dependencies: &Value, path: &str) -> Result<
         if root["Resources"].get(name).is_some() || is_generated(root, name) {
             return Ok(());
         }
-        Err(unknown(
-            root,
-            name,
-            &format!("{path}.DependsOn"),
-            "resource",
-        ))
+        Err(unknown(root, name, &format!("{path}.DependsOn"), "resource"))
     })
 }
 
@@ -52,10 +43,7 @@ fn check_value(root: &Value, value: &Value, path: &str) -> Result<(), TemplateEr
             return check_name(root, name.split('.').next().unwrap_or(name), path);
         }
         Some(("Fn::GetAtt", Value::Array(items))) => {
-            return items
-                .first()
-                .and_then(Value::as_str)
-                .map_or(Ok(()), |name| check_name(root, name, path));
+            return items.first().and_then(Value::as_str).map_or(Ok(()), |name| check_name(root, name, path));
         }
         Some(("Fn::Sub", Value::String(text))) => return check_text(root, text, None, path),
         Some(("Fn::Sub", Value::Array(items))) => {
@@ -72,19 +60,14 @@ fn check_value(root: &Value, value: &Value, path: &str) -> Result<(), TemplateEr
             .iter()
             .enumerate()
             .try_for_each(|(index, item)| check_value(root, item, &format!("{path}[{index}]"))),
-        Value::Object(object) => object
-            .iter()
-            .try_for_each(|(key, value)| check_value(root, value, &format!("{path}.{key}"))),
+        Value::Object(object) => {
+            object.iter().try_for_each(|(key, value)| check_value(root, value, &format!("{path}.{key}")))
+        }
         _ => Ok(()),
     }
 }
 
-fn check_text(
-    root: &Value,
-    text: &str,
-    variables: Option<&Value>,
-    path: &str,
-) -> Result<(), TemplateError> {
+fn check_text(root: &Value, text: &str, variables: Option<&Value>, path: &str) -> Result<(), TemplateError> {
     for piece in pieces(text) {
         if let Piece::Variable(name) = piece
             && variables.is_none_or(|variables| variables.get(name).is_none())
@@ -96,10 +79,7 @@ fn check_text(
 }
 
 fn check_name(root: &Value, name: &str, path: &str) -> Result<(), TemplateError> {
-    if name.starts_with("AWS::")
-        || referable(root).any(|known| known == name)
-        || is_generated(root, name)
-    {
+    if name.starts_with("AWS::") || referable(root).any(|known| known == name) || is_generated(root, name) {
         return Ok(());
     }
     Err(unknown(root, name, path, "parameter or resource"))

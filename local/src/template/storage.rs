@@ -13,21 +13,13 @@ use super::property::Property;
 const DAY: Duration = Duration::from_hours(24);
 
 /// Reads a bucket.
-pub fn bucket(
-    id: &str,
-    properties: &Property<'_>,
-    catalogue: &Catalogue,
-) -> Result<Bucket, TemplateError> {
-    let rules = properties
-        .get("CorsConfiguration")?
-        .map_or(Ok(None), |cors| cors.get("CorsRules"))?;
+pub fn bucket(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Result<Bucket, TemplateError> {
+    let rules = properties.get("CorsConfiguration")?.map_or(Ok(None), |cors| cors.get("CorsRules"))?;
     let notifications = match properties.get("NotificationConfiguration")? {
         Some(configuration) => notifications(&configuration, catalogue)?,
         None => Vec::new(),
     };
-    let lifecycle = properties
-        .get("LifecycleConfiguration")?
-        .map_or(Ok(None), |it| it.get("Rules"))?;
+    let lifecycle = properties.get("LifecycleConfiguration")?.map_or(Ok(None), |it| it.get("Rules"))?;
     Ok(Bucket {
         id: id.to_owned(),
         name: names::physical_name(Kind::Bucket, id),
@@ -53,43 +45,27 @@ fn cors(rule: &Property<'_>) -> Result<BucketCors, TemplateError> {
 }
 
 fn notifications(
-    configuration: &Property<'_>,
-    catalogue: &Catalogue,
+    configuration: &Property<'_>, catalogue: &Catalogue,
 ) -> Result<Vec<Notification>, TemplateError> {
-    for unsupported in [
-        "LambdaConfigurations",
-        "TopicConfigurations",
-        "EventBridgeConfiguration",
-    ] {
+    for unsupported in ["LambdaConfigurations", "TopicConfigurations", "EventBridgeConfiguration"] {
         if let Some(property) = configuration.get(unsupported)? {
-            return Err(
-                property.unsupported("buckets notify queues only: use `QueueConfigurations`")
-            );
+            return Err(property.unsupported("buckets notify queues only: use `QueueConfigurations`"));
         }
     }
     let Some(queues) = configuration.get("QueueConfigurations")? else {
         return Ok(Vec::new());
     };
-    queues
-        .items()
-        .iter()
-        .map(|queue| notification(queue, catalogue))
-        .collect()
+    queues.items().iter().map(|queue| notification(queue, catalogue)).collect()
 }
 
-fn notification(
-    property: &Property<'_>,
-    catalogue: &Catalogue,
-) -> Result<Notification, TemplateError> {
+fn notification(property: &Property<'_>, catalogue: &Catalogue) -> Result<Notification, TemplateError> {
     let mut notification = Notification {
         queue: catalogue.queue(&property.require("Queue")?)?,
         events: property.require("Event")?.strings()?,
         prefix: String::new(),
         suffix: String::new(),
     };
-    let key = property
-        .get("Filter")?
-        .map_or(Ok(None), |filter| filter.get("S3Key"))?;
+    let key = property.get("Filter")?.map_or(Ok(None), |filter| filter.get("S3Key"))?;
     let rules = key.map_or(Ok(None), |key| key.get("Rules"))?;
     for rule in rules.map_or_else(Vec::new, |rules| rules.items()) {
         let name = rule.require("Name")?;
@@ -108,12 +84,8 @@ fn notification(
 fn expire_after(rules: &Property<'_>) -> Result<Option<Duration>, TemplateError> {
     let mut shortest = None;
     for rule in rules.items() {
-        let enabled = rule
-            .get("Status")?
-            .map_or(Ok(None), |it| it.string().map(Some))?;
-        let prefix = rule
-            .get("Prefix")?
-            .map_or(Ok(String::new()), |it| it.string())?;
+        let enabled = rule.get("Status")?.map_or(Ok(None), |it| it.string().map(Some))?;
+        let prefix = rule.get("Prefix")?.map_or(Ok(String::new()), |it| it.string())?;
         let partial = !prefix.is_empty()
             || rule.get("TagFilters")?.is_some()
             || rule.get("ObjectSizeGreaterThan")?.is_some();
@@ -129,11 +101,7 @@ fn expire_after(rules: &Property<'_>) -> Result<Option<Duration>, TemplateError>
 }
 
 /// Reads a queue.
-pub fn queue(
-    id: &str,
-    properties: &Property<'_>,
-    catalogue: &Catalogue,
-) -> Result<Queue, TemplateError> {
+pub fn queue(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Result<Queue, TemplateError> {
     if let Some(fifo) = properties.get("FifoQueue")?
         && fifo.boolean()?
     {
@@ -146,13 +114,14 @@ pub fn queue(
         }),
         None => None,
     };
-    let seconds = |key, default| properties.get(key)?.map_or(Ok(default), |it| it.seconds());
+    let seconds =
+        |key, default, limits| properties.get(key)?.map_or(Ok(default), |it| it.seconds_within(limits));
     Ok(Queue {
         id: id.to_owned(),
         name: names::physical_name(Kind::Queue, id),
         arn: names::arn(Kind::Queue, id),
-        visibility: seconds("VisibilityTimeout", Duration::from_secs(30))?,
-        retention: seconds("MessageRetentionPeriod", DAY * 4)?,
+        visibility: seconds("VisibilityTimeout", Duration::from_secs(30), 0..=43_200)?,
+        retention: seconds("MessageRetentionPeriod", DAY * 4, 60..=1_209_600)?,
         redrive,
     })
 }
@@ -205,14 +174,9 @@ fn numbers(value: &Value) -> Value {
         Value::Object(object) => object
             .iter()
             .map(|(key, value)| {
-                let number = value
-                    .as_str()
-                    .filter(|_| key.ends_with("CapacityUnits"))
-                    .and_then(|it| it.parse().ok());
-                (
-                    key.clone(),
-                    number.map_or_else(|| numbers(value), |number: i64| json!(number)),
-                )
+                let number =
+                    value.as_str().filter(|_| key.ends_with("CapacityUnits")).and_then(|it| it.parse().ok());
+                (key.clone(), number.map_or_else(|| numbers(value), |number: i64| json!(number)))
             })
             .collect(),
         Value::Array(items) => items.iter().map(numbers).collect(),

@@ -16,21 +16,15 @@ pub struct Source {
 
 /// Parses a template.
 pub fn parse(text: &str) -> Result<Source, TemplateError> {
-    let mut yaml: Yaml =
-        serde_norway::from_str(text).map_err(|source| TemplateError::Syntax { source })?;
-    yaml.apply_merge()
-        .map_err(|source| TemplateError::Syntax { source })?;
+    let mut yaml: Yaml = serde_norway::from_str(text).map_err(|source| TemplateError::Syntax { source })?;
+    yaml.apply_merge().map_err(|source| TemplateError::Syntax { source })?;
     let order = match yaml.get("Resources") {
-        Some(Yaml::Mapping(resources)) => resources
-            .keys()
-            .filter_map(|key| key.as_str().map(str::to_owned))
-            .collect(),
+        Some(Yaml::Mapping(resources)) => {
+            resources.keys().filter_map(|key| key.as_str().map(str::to_owned)).collect()
+        }
         _ => Vec::new(),
     };
-    Ok(Source {
-        root: to_json(yaml, "template")?,
-        order,
-    })
+    Ok(Source { root: to_json(yaml, "template")?, order })
 }
 
 fn to_json(yaml: Yaml, path: &str) -> Result<Value, TemplateError> {
@@ -59,11 +53,7 @@ fn to_json(yaml: Yaml, path: &str) -> Result<Value, TemplateError> {
                         });
                     }
                 };
-                let below = if path == "template" {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
+                let below = if path == "template" { key.clone() } else { format!("{path}.{key}") };
                 let value = to_json(value, &below)?;
                 object.insert(key, value);
             }
@@ -104,10 +94,7 @@ fn to_number(number: &serde_norway::Number, path: &str) -> Result<Value, Templat
             .as_f64()
             .and_then(serde_json::Number::from_f64)
             .map(Value::Number)
-            .ok_or_else(|| TemplateError::Expected {
-                path: path.to_owned(),
-                expected: "a finite number",
-            })
+            .ok_or_else(|| TemplateError::Expected { path: path.to_owned(), expected: "a finite number" })
     }
 }
 
@@ -143,9 +130,6 @@ mod tests {
     fn broken_yaml_and_odd_keys_are_errors() {
         assert!(matches!(parse("a: [1"), Err(TemplateError::Syntax { .. })));
         let error = parse("Resources: {A: {[1]: 2}}").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Resources.A: expected keys that are strings"
-        );
+        assert_eq!(error.to_string(), "Resources.A: expected keys that are strings");
     }
 }

@@ -16,10 +16,7 @@ pub(super) struct Backoff {
 impl Default for Backoff {
     /// Shorter than Lambda's, because a developer waits for it.
     fn default() -> Self {
-        Self {
-            first: Duration::from_millis(200),
-            limit: Duration::from_secs(10),
-        }
+        Self { first: Duration::from_millis(200), limit: Duration::from_secs(10) }
     }
 }
 
@@ -32,9 +29,7 @@ impl Backoff {
 
     /// Waits; `false` if the token was cancelled first.
     pub(super) async fn wait(self, failures: u32, stop: &CancellationToken) -> bool {
-        stop.run_until_cancelled(tokio::time::sleep(self.after(failures)))
-            .await
-            .is_some()
+        stop.run_until_cancelled(tokio::time::sleep(self.after(failures))).await.is_some()
     }
 }
 
@@ -44,13 +39,8 @@ mod tests {
 
     #[test]
     fn doubles_up_to_the_limit() {
-        let backoff = Backoff {
-            first: Duration::from_millis(100),
-            limit: Duration::from_secs(1),
-        };
-        let waits: Vec<u128> = [1, 2, 3, 4, 5, u32::MAX]
-            .map(|n| backoff.after(n).as_millis())
-            .to_vec();
+        let backoff = Backoff { first: Duration::from_millis(100), limit: Duration::from_secs(1) };
+        let waits: Vec<u128> = [1, 2, 3, 4, 5, u32::MAX].map(|n| backoff.after(n).as_millis()).to_vec();
         assert_eq!(waits, [100, 200, 400, 800, 1000, 1000]);
     }
 }

@@ -44,9 +44,7 @@ pub struct Fakes {
 }
 
 impl Fakes {
-    pub fn new(
-        behaviour: impl Fn(&[String]) -> Result<String, String> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(behaviour: impl Fn(&[String]) -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self {
             state: Arc::default(),
             behaviour: Arc::new(behaviour),
@@ -73,23 +71,13 @@ impl Fakes {
     pub async fn until(&self, what: &str, condition: impl Fn(&State) -> bool) {
         let mut changes = self.changes.subscribe();
         let wait = changes.wait_for(|_| condition(&self.state()));
-        let result = tokio::time::timeout(Duration::from_secs(5), wait)
-            .await
-            .map(|it| it.is_ok());
-        assert!(
-            result == Ok(true),
-            "waited in vain for: {what}; {:?}",
-            self.state()
-        );
+        let result = tokio::time::timeout(Duration::from_secs(5), wait).await.map(|it| it.is_ok());
+        assert!(result == Ok(true), "waited in vain for: {what}; {:?}", self.state());
     }
 
     pub fn send_body(&self, id: &str, body: &str) {
         let record = json!({ "messageId": id, "body": body });
-        let message = Message {
-            id: id.to_owned(),
-            receipt: format!("receipt-{id}"),
-            record,
-        };
+        let message = Message { id: id.to_owned(), receipt: format!("receipt-{id}"), record };
         self.change(|state| state.waiting.push_back(message));
     }
 
@@ -100,10 +88,7 @@ impl Fakes {
             "dynamodb": { "SequenceNumber": sequence.to_string(), "ApproximateCreationDateTime": 1_700_000_000 },
         });
         self.change(|state| {
-            state.stream.push(Record {
-                sequence: sequence.to_string(),
-                record,
-            });
+            state.stream.push(Record { sequence: sequence.to_string(), record });
         });
     }
 
@@ -116,11 +101,7 @@ impl Fakes {
 fn ids(event: &Value) -> Vec<String> {
     let records = event["Records"].as_array().into_iter().flatten();
     records
-        .filter_map(|record| {
-            record["messageId"]
-                .as_str()
-                .or(record["dynamodb"]["SequenceNumber"].as_str())
-        })
+        .filter_map(|record| record["messageId"].as_str().or(record["dynamodb"]["SequenceNumber"].as_str()))
         .map(str::to_owned)
         .collect()
 }
@@ -150,22 +131,13 @@ impl Messages for Fakes {
 impl Records for Fakes {
     async fn read(&self, _: &str, _: &str, max: usize) -> Result<Vec<Record>, Failure> {
         let state = self.state();
-        Ok(state
-            .stream
-            .iter()
-            .skip(state.place)
-            .take(max)
-            .cloned()
-            .collect())
+        Ok(state.stream.iter().skip(state.place).take(max).cloned().collect())
     }
 
     async fn advance(&self, _: &str, _: &str, sequence: &str) -> Result<(), Failure> {
         self.change(|state| {
-            let index = state
-                .stream
-                .iter()
-                .position(|record| record.sequence == sequence)
-                .ok_or("no such record")?;
+            let index =
+                state.stream.iter().position(|record| record.sequence == sequence).ok_or("no such record")?;
             state.place = state.place.max(index + 1);
             Ok(())
         })

@@ -47,18 +47,11 @@ pub struct Record {
 pub trait Messages: Clone + Send + Sync + 'static {
     /// Receives up to `max` (at most ten) messages, waiting for the first for at most `wait`.
     fn receive(
-        &self,
-        queue: &str,
-        max: usize,
-        wait: Duration,
+        &self, queue: &str, max: usize, wait: Duration,
     ) -> impl Future<Output = Result<Vec<Message>, Failure>> + Send;
 
     /// Deletes messages that are done.
-    fn delete(
-        &self,
-        queue: &str,
-        receipts: &[String],
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn delete(&self, queue: &str, receipts: &[String]) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Sends a message.
     fn send(&self, queue: &str, body: String) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -68,18 +61,12 @@ pub trait Messages: Clone + Send + Sync + 'static {
 pub trait Records: Clone + Send + Sync + 'static {
     /// The next records behind the consumer's place.
     fn read(
-        &self,
-        table: &str,
-        consumer: &str,
-        max: usize,
+        &self, table: &str, consumer: &str, max: usize,
     ) -> impl Future<Output = Result<Vec<Record>, Failure>> + Send;
 
     /// Moves the consumer's place behind a record.
     fn advance(
-        &self,
-        table: &str,
-        consumer: &str,
-        sequence: &str,
+        &self, table: &str, consumer: &str, sequence: &str,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Waits until the stream has grown. It may return too early.
@@ -89,11 +76,7 @@ pub trait Records: Clone + Send + Sync + 'static {
 /// The functions.
 pub trait Invoke: Clone + Send + Sync + 'static {
     /// Invokes a function, by its logical id, and waits for its answer.
-    fn invoke(
-        &self,
-        function: &str,
-        event: Bytes,
-    ) -> impl Future<Output = Result<Bytes, Failure>> + Send;
+    fn invoke(&self, function: &str, event: Bytes) -> impl Future<Output = Result<Bytes, Failure>> + Send;
 }
 
 /// The event of a batch.

@@ -66,13 +66,9 @@ impl Pattern {
     /// Whether an SQS record matches. Its body is text; a pattern that looks into it needs JSON there,
     /// and one that compares the text needs there to be none.
     pub fn matches_message(&self, record: &Value) -> bool {
-        let looks_into =
-            |clause: &Clause| matches!(clause, Clause::Below(field, _) if field == "body");
-        let compares =
-            |clause: &Clause| matches!(clause, Clause::Field(field, _) if field == "body");
-        let json = record["body"]
-            .as_str()
-            .and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let looks_into = |clause: &Clause| matches!(clause, Clause::Below(field, _) if field == "body");
+        let compares = |clause: &Clause| matches!(clause, Clause::Field(field, _) if field == "body");
+        let json = record["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
         let json = json.filter(|body| body.is_object() || body.is_array());
         match json {
             Some(body) if self.0.iter().any(|clause| mentions(clause, &looks_into)) => {
@@ -89,10 +85,7 @@ impl Pattern {
 /// Whether a clause, or an alternative of it, is of a kind.
 fn mentions(clause: &Clause, kind: &impl Fn(&Clause) -> bool) -> bool {
     match clause {
-        Clause::AnyOf(alternatives) => alternatives
-            .iter()
-            .flatten()
-            .any(|clause| mentions(clause, kind)),
+        Clause::AnyOf(alternatives) => alternatives.iter().flatten().any(|clause| mentions(clause, kind)),
         clause => kind(clause),
     }
 }
@@ -137,40 +130,20 @@ impl Test {
                 expected.as_f64() == actual.as_f64()
             }
             (Self::Equals(expected), actual) => expected == actual,
-            (Self::EqualsIgnoreCase(expected), Value::String(actual)) => {
-                fold(expected) == fold(actual)
+            (Self::EqualsIgnoreCase(expected), Value::String(actual)) => fold(expected) == fold(actual),
+            (Self::Prefix { text, ignore_case: false }, Value::String(actual)) => {
+                actual.starts_with(text.as_str())
             }
-            (
-                Self::Prefix {
-                    text,
-                    ignore_case: false,
-                },
-                Value::String(actual),
-            ) => actual.starts_with(text.as_str()),
-            (
-                Self::Prefix {
-                    text,
-                    ignore_case: true,
-                },
-                Value::String(actual),
-            ) => fold(actual).starts_with(&fold(text)),
-            (
-                Self::Suffix {
-                    text,
-                    ignore_case: false,
-                },
-                Value::String(actual),
-            ) => actual.ends_with(text.as_str()),
-            (
-                Self::Suffix {
-                    text,
-                    ignore_case: true,
-                },
-                Value::String(actual),
-            ) => fold(actual).ends_with(&fold(text)),
-            (Self::AnythingBut(excluded), actual) => {
-                !excluded.iter().any(|test| test.passes(actual))
+            (Self::Prefix { text, ignore_case: true }, Value::String(actual)) => {
+                fold(actual).starts_with(&fold(text))
             }
+            (Self::Suffix { text, ignore_case: false }, Value::String(actual)) => {
+                actual.ends_with(text.as_str())
+            }
+            (Self::Suffix { text, ignore_case: true }, Value::String(actual)) => {
+                fold(actual).ends_with(&fold(text))
+            }
+            (Self::AnythingBut(excluded), actual) => !excluded.iter().any(|test| test.passes(actual)),
             (Self::Numeric(bounds), Value::Number(actual)) => actual
                 .as_f64()
                 .is_some_and(|actual| bounds.iter().all(|(op, bound)| op.holds(actual, *bound))),
@@ -181,10 +154,7 @@ impl Test {
 }
 
 impl Comparison {
-    #[expect(
-        clippy::float_cmp,
-        reason = "a pattern's number means exactly this number"
-    )]
+    #[expect(clippy::float_cmp, reason = "a pattern's number means exactly this number")]
     fn holds(self, actual: f64, bound: f64) -> bool {
         match self {
             Self::Equal => actual == bound,
@@ -224,10 +194,7 @@ fn clauses(object: &Map<String, Value>, path: &str) -> Result<Vec<Clause>, Patte
             }
             Value::Array(items) => Clause::Field(
                 field.clone(),
-                items
-                    .iter()
-                    .map(|item| test(item, &path))
-                    .collect::<Result<_, _>>()?,
+                items.iter().map(|item| test(item, &path)).collect::<Result<_, _>>()?,
             ),
             _ => return Err(error(&path, "expected a list of alternatives or an object")),
         });
@@ -246,10 +213,7 @@ fn test(value: &Value, path: &str) -> Result<Test, PatternError> {
     };
     let path = &format!("{path}.{operator}");
     match operator.as_str() {
-        "exists" => operand
-            .as_bool()
-            .map(Test::Exists)
-            .ok_or_else(|| error(path, "expected true or false")),
+        "exists" => operand.as_bool().map(Test::Exists).ok_or_else(|| error(path, "expected true or false")),
         "numeric" => numeric(operand, path),
         "anything-but" => anything_but(operand, path),
         _ => text_test(operator, operand, path),
@@ -286,14 +250,10 @@ fn anything_but(operand: &Value, path: &str) -> Result<Test, PatternError> {
     };
     let excluded = match operand {
         Value::Object(object) => {
-            let Some((operator, values)) = object.iter().next().filter(|_| object.len() == 1)
-            else {
+            let Some((operator, values)) = object.iter().next().filter(|_| object.len() == 1) else {
                 return Err(error(path, "expected one operator"));
             };
-            many(values)
-                .iter()
-                .map(|value| text_test(operator, value, path))
-                .collect::<Result<_, _>>()?
+            many(values).iter().map(|value| text_test(operator, value, path)).collect::<Result<_, _>>()?
         }
         values => many(values)
             .into_iter()
@@ -308,11 +268,8 @@ fn anything_but(operand: &Value, path: &str) -> Result<Test, PatternError> {
 
 fn numeric(operand: &Value, path: &str) -> Result<Test, PatternError> {
     let wrong = || error(path, "expected comparisons such as [\">\", 0, \"<=\", 5]");
-    let (pairs, rest) = operand
-        .as_array()
-        .filter(|items| !items.is_empty())
-        .ok_or_else(wrong)?
-        .as_chunks::<2>();
+    let (pairs, rest) =
+        operand.as_array().filter(|items| !items.is_empty()).ok_or_else(wrong)?.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(wrong());
     }
@@ -331,10 +288,7 @@ fn numeric(operand: &Value, path: &str) -> Result<Test, PatternError> {
 }
 
 fn error(path: &str, reason: &str) -> PatternError {
-    PatternError {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    }
+    PatternError { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 /// The patterns of a mapping: any of them lets a record pass, and so does having none.
@@ -344,11 +298,7 @@ pub struct Filters(Vec<Pattern>);
 impl Filters {
     /// Reads a mapping's patterns.
     pub fn parse(patterns: &[Value]) -> Result<Self, PatternError> {
-        patterns
-            .iter()
-            .map(Pattern::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        patterns.iter().map(Pattern::parse).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether a stream's record passes.

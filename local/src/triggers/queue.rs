@@ -36,40 +36,21 @@ pub struct QueuePoller<Q, F> {
 
 impl<Q: Messages, F: Invoke> QueuePoller<Q, F> {
     /// A mapping of a queue to a function.
-    pub fn new(
-        function: &str,
-        mapping: QueueMapping,
-        queues: Q,
-        functions: F,
-    ) -> Result<Self, PatternError> {
+    pub fn new(function: &str, mapping: QueueMapping, queues: Q, functions: F) -> Result<Self, PatternError> {
         let filters = Filters::parse(&mapping.filters)?;
         let function = function.to_owned();
-        Ok(Self {
-            function,
-            mapping,
-            filters,
-            queues,
-            functions,
-            backoff: Backoff::default(),
-        })
+        Ok(Self { function, mapping, filters, queues, functions, backoff: Backoff::default() })
     }
 
     /// Invokes the function for what arrives, until the token is cancelled and the last invocation is done.
     pub async fn run(self, stop: CancellationToken) {
-        let concurrency = self
-            .mapping
-            .maximum_concurrency
-            .unwrap_or(CONCURRENCY)
-            .max(1);
+        let concurrency = self.mapping.maximum_concurrency.unwrap_or(CONCURRENCY).max(1);
         let permits = Arc::new(Semaphore::new(concurrency));
         let mut invocations = JoinSet::new();
         let mut failures = 0;
         // A permit first, a batch then: messages that are received and not worked on would spend
         // their visibility timeout waiting.
-        while let Some(Ok(permit)) = stop
-            .run_until_cancelled(Arc::clone(&permits).acquire_owned())
-            .await
-        {
+        while let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await {
             while invocations.try_join_next().is_some() {}
             match self.gather(&stop).await {
                 Ok(batch) => {
@@ -126,9 +107,8 @@ impl<Q: Messages, F: Invoke> QueuePoller<Q, F> {
 
     /// Lambda deletes the messages that no filter lets pass.
     async fn filter(&self, received: Vec<Message>) -> Vec<Message> {
-        let (pass, rest): (Vec<_>, Vec<_>) = received
-            .into_iter()
-            .partition(|message| self.filters.pass_message(&message.record));
+        let (pass, rest): (Vec<_>, Vec<_>) =
+            received.into_iter().partition(|message| self.filters.pass_message(&message.record));
         self.delete(&rest).await;
         pass
     }
@@ -144,12 +124,7 @@ impl<Q: Messages, F: Invoke> QueuePoller<Q, F> {
             },
             // The messages come back when their visibility timeout is over.
             Err(error) => {
-                tracing::debug!(
-                    function = self.function,
-                    error,
-                    messages = batch.len(),
-                    "the batch failed"
-                );
+                tracing::debug!(function = self.function, error, messages = batch.len(), "the batch failed");
             }
         }
     }
@@ -159,39 +134,21 @@ impl<Q: Messages, F: Invoke> QueuePoller<Q, F> {
         if !self.mapping.report_failures {
             return Ok(batch.to_vec());
         }
-        let failed: HashSet<String> = response::failures(answer)
-            .map_err(|error| error.to_string())?
-            .into_iter()
-            .collect();
-        if let Some(unknown) = failed
-            .iter()
-            .find(|id| batch.iter().all(|message| message.id != **id))
-        {
-            return Err(format!(
-                "its answer names the message `{unknown}`, which it was not given"
-            ));
+        let failed: HashSet<String> =
+            response::failures(answer).map_err(|error| error.to_string())?.into_iter().collect();
+        if let Some(unknown) = failed.iter().find(|id| batch.iter().all(|message| message.id != **id)) {
+            return Err(format!("its answer names the message `{unknown}`, which it was not given"));
         }
-        Ok(batch
-            .iter()
-            .filter(|message| !failed.contains(&message.id))
-            .cloned()
-            .collect())
+        Ok(batch.iter().filter(|message| !failed.contains(&message.id)).cloned().collect())
     }
 
     async fn delete(&self, messages: &[Message]) {
         if messages.is_empty() {
             return;
         }
-        let receipts: Vec<String> = messages
-            .iter()
-            .map(|message| message.receipt.clone())
-            .collect();
+        let receipts: Vec<String> = messages.iter().map(|message| message.receipt.clone()).collect();
         if let Err(error) = self.queues.delete(&self.mapping.queue, &receipts).await {
-            tracing::warn!(
-                queue = self.mapping.queue,
-                error,
-                "cannot delete messages: they will come again"
-            );
+            tracing::warn!(queue = self.mapping.queue, error, "cannot delete messages: they will come again");
         }
     }
 }

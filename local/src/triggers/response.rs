@@ -38,13 +38,7 @@ mod tests {
 
     #[test]
     fn silence_is_success() {
-        for answer in [
-            "",
-            "null",
-            "{}",
-            r#"{"batchItemFailures":null}"#,
-            r#"{"batchItemFailures":[]}"#,
-        ] {
+        for answer in ["", "null", "{}", r#"{"batchItemFailures":null}"#, r#"{"batchItemFailures":[]}"#] {
             assert_eq!(failures(answer.as_bytes()), Ok(Vec::new()), "{answer}");
         }
     }

@@ -51,12 +51,7 @@ pub enum Expression {
 impl Expression {
     /// Reads an expression.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let inner = |name: &str| {
-            text.trim()
-                .strip_prefix(name)?
-                .strip_prefix('(')?
-                .strip_suffix(')')
-        };
+        let inner = |name: &str| text.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
         if let Some(rate) = inner("rate") {
             return parse_rate(rate);
         }
@@ -68,9 +63,7 @@ impl Expression {
         match self {
             Self::Rate(interval) => time.checked_add(*interval).ok(),
             Self::Cron(cron) => {
-                let next = cron
-                    .find_next_occurrence(&time.to_zoned(TimeZone::UTC), false)
-                    .ok()?;
+                let next = cron.find_next_occurrence(&time.to_zoned(TimeZone::UTC), false).ok()?;
                 Some(next.timestamp())
             }
         }
@@ -87,9 +80,7 @@ fn parse_rate(rate: &str) -> Result<Expression, ExpressionError> {
         (1, "day") | (2.., "days") => 24 * 60,
         _ => return Err(ExpressionError::Rate),
     };
-    Ok(Expression::Rate(SignedDuration::from_mins(
-        minutes * i64::from(value),
-    )))
+    Ok(Expression::Rate(SignedDuration::from_mins(minutes * i64::from(value))))
 }
 
 /// AWS counts the days of the week from 1 = Sunday, has a year and no seconds, and takes `L` alone for
@@ -102,11 +93,7 @@ fn parse_cron(cron: &str) -> Result<Expression, ExpressionError> {
     if (*day == "?") == (*weekday == "?") {
         return Err(ExpressionError::Days);
     }
-    let weekday = if weekday.eq_ignore_ascii_case("L") {
-        "7"
-    } else {
-        weekday
-    };
+    let weekday = if weekday.eq_ignore_ascii_case("L") { "7" } else { weekday };
     // What the parser takes and AWS does not: nicknames and "both days".
     if cron.contains(['@', '+']) {
         return Err(ExpressionError::Fields);
@@ -118,9 +105,7 @@ fn parse_cron(cron: &str) -> Result<Expression, ExpressionError> {
         .sloppy_ranges(true)
         .build();
     parser
-        .parse(&format!(
-            "0 {minutes} {hours} {day} {month} {weekday} {year}"
-        ))
+        .parse(&format!("0 {minutes} {hours} {day} {month} {weekday} {year}"))
         .map(|cron| Expression::Cron(Box::new(cron)))
         .map_err(|source| ExpressionError::Field { source })
 }
@@ -166,7 +151,7 @@ struct Timer {
 /// All timers of a stack.
 #[derive(Debug, Clone)]
 pub struct Timers<F, C> {
-    timers: Vec<Timer>,
+    all: Vec<Timer>,
     functions: F,
     clock: C,
 }
@@ -202,59 +187,30 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
                     continue;
                 };
                 timers.push(Timer {
-                    name: schedule
-                        .arn
-                        .rsplit('/')
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    name: schedule.arn.rsplit('/').next().unwrap_or_default().to_owned(),
                     function: function.name.clone(),
                     expression: Expression::parse(&schedule.expression)?,
                     schedule: schedule.clone(),
                 });
             }
         }
-        Ok(Self {
-            timers,
-            functions: invoke,
-            clock,
-        })
-    }
-
-    /// Every timer's name, function and next time, seen from now.
-    pub fn upcoming(&self) -> impl Iterator<Item = (&str, &str, Option<Timestamp>)> {
-        let now = self.clock.now();
-        self.timers.iter().map(move |timer| {
-            (
-                timer.name.as_str(),
-                timer.function.as_str(),
-                timer.expression.next_after(now),
-            )
-        })
+        Ok(Self { all: timers, functions: invoke, clock })
     }
 
     /// Fires the timers when their times come, until the token is cancelled and the invocations under
     /// way are done.
     pub async fn run(&self, stop: &CancellationToken) {
-        futures::future::join_all(self.timers.iter().map(|timer| self.run_one(timer, stop))).await;
+        futures::future::join_all(self.all.iter().map(|timer| self.run_one(timer, stop))).await;
     }
 
     async fn run_one(&self, timer: &Timer, stop: &CancellationToken) {
         let mut due = timer.expression.next_after(self.clock.now());
         while let Some(time) = due {
-            if stop
-                .run_until_cancelled(self.clock.sleep_until(time))
-                .await
-                .is_none()
-            {
+            if stop.run_until_cancelled(self.clock.sleep_until(time)).await.is_none() {
                 return;
             }
             if let Err(error) = self.invoke(timer, time).await {
-                tracing::warn!(
-                    function = timer.function,
-                    error,
-                    "a scheduled invocation failed"
-                );
+                tracing::warn!(function = timer.function, error, "a scheduled invocation failed");
             }
             due = timer.expression.next_after(time);
             // What came due while the function ran, or while the machine slept, is not made up for.
@@ -271,25 +227,18 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
     /// Fires a timer now, by its own name or by its function's.
     pub async fn fire(&self, name: &str) -> Result<Bytes, FireError> {
         let named = |timer: &&Timer| timer.name == name || timer.function == name;
-        let mut found = self.timers.iter().filter(named);
+        let mut found = self.all.iter().filter(named);
         let (Some(timer), None) = (found.next(), found.next()) else {
-            let known = self.timers.iter().map(|timer| timer.name.clone()).collect();
-            return Err(FireError::Unknown {
-                name: name.to_owned(),
-                known,
-            });
+            let known = self.all.iter().map(|timer| timer.name.clone()).collect();
+            return Err(FireError::Unknown { name: name.to_owned(), known });
         };
         let function = timer.function.clone();
-        self.invoke(timer, self.clock.now())
-            .await
-            .map_err(|source| FireError::Failed { function, source })
+        self.invoke(timer, self.clock.now()).await.map_err(|source| FireError::Failed { function, source })
     }
 
     async fn invoke(&self, timer: &Timer, time: Timestamp) -> Result<Bytes, Failure> {
         let event = event(&timer.schedule, time).to_string();
-        self.functions
-            .invoke(&timer.function, Bytes::from(event))
-            .await
+        self.functions.invoke(&timer.function, Bytes::from(event)).await
     }
 }
 
@@ -317,14 +266,7 @@ fn event(schedule: &Schedule, time: Timestamp) -> Value {
 fn event_id() -> String {
     let bits = rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let hex = format!("{bits:032x}");
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 #[cfg(test)]

@@ -41,11 +41,7 @@ struct Stopped;
 impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
     /// A mapping of a table's stream to a function; `queues` take what cannot be worked off.
     pub fn new(
-        function: &Function,
-        mapping: StreamMapping,
-        records: R,
-        functions: F,
-        queues: Q,
+        function: &Function, mapping: StreamMapping, records: R, functions: F, queues: Q,
     ) -> Result<Self, PatternError> {
         Ok(Self {
             function: function.name.clone(),
@@ -67,8 +63,7 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
             match self.gather(&stop).await {
                 Ok(batch) if batch.is_empty() => {
                     failures = 0;
-                    let changed =
-                        tokio::time::timeout(POLL, self.records.changed(&self.mapping.table));
+                    let changed = tokio::time::timeout(POLL, self.records.changed(&self.mapping.table));
                     stop.run_until_cancelled(changed).await;
                 }
                 Ok(batch) => {
@@ -87,25 +82,16 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
     }
 
     async fn read(&self) -> Result<Vec<Record>, Failure> {
-        self.records
-            .read(&self.mapping.table, &self.function, self.mapping.batch_size)
-            .await
+        self.records.read(&self.mapping.table, &self.function, self.mapping.batch_size).await
     }
 
     /// The next batch; one that is not full waits for the window to end.
     async fn gather(&self, stop: &CancellationToken) -> Result<Vec<Record>, Failure> {
         let batch = self.read().await?;
-        if batch.is_empty()
-            || batch.len() >= self.mapping.batch_size
-            || self.mapping.window.is_zero()
-        {
+        if batch.is_empty() || batch.len() >= self.mapping.batch_size || self.mapping.window.is_zero() {
             return Ok(batch);
         }
-        if stop
-            .run_until_cancelled(tokio::time::sleep(self.mapping.window))
-            .await
-            .is_none()
-        {
+        if stop.run_until_cancelled(tokio::time::sleep(self.mapping.window)).await.is_none() {
             return Ok(batch);
         }
         self.read().await
@@ -115,14 +101,9 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
         let Some(last) = batch.last().map(|record| record.sequence.clone()) else {
             return Ok(());
         };
-        let wanted: Vec<Record> = batch
-            .into_iter()
-            .filter(|record| self.filters.pass(&record.record))
-            .collect();
-        let mut pieces = vec![Piece {
-            records: wanted,
-            retries: 0,
-        }];
+        let wanted: Vec<Record> =
+            batch.into_iter().filter(|record| self.filters.pass(&record.record)).collect();
+        let mut pieces = vec![Piece { records: wanted, retries: 0 }];
         let mut failures = 0;
         while let Some(mut piece) = pieces.pop() {
             if piece.records.is_empty() {
@@ -132,10 +113,7 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
                 return Err(Stopped);
             }
             let done = self.invoke(&piece.records).await;
-            if let Some(record) = done
-                .checked_sub(1)
-                .and_then(|index| piece.records.get(index))
-            {
+            if let Some(record) = done.checked_sub(1).and_then(|index| piece.records.get(index)) {
                 self.advance(&record.sequence).await;
                 failures = 0;
             }
@@ -148,29 +126,16 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
             if self.mapping.bisect && done == 0 && rest.len() > 1 {
                 // Splitting is not a retry: it only finds out which record it is.
                 let (first, second) = rest.split_at(rest.len() / 2);
-                pieces.push(Piece {
-                    records: second.to_vec(),
-                    retries,
-                });
-                pieces.push(Piece {
-                    records: first.to_vec(),
-                    retries,
-                });
-            } else if self
-                .mapping
-                .maximum_retries
-                .is_some_and(|maximum| retries >= maximum)
-            {
+                pieces.push(Piece { records: second.to_vec(), retries });
+                pieces.push(Piece { records: first.to_vec(), retries });
+            } else if self.mapping.maximum_retries.is_some_and(|maximum| retries >= maximum) {
                 self.give_up(&rest, retries + 1, stop).await?;
                 if let Some(record) = rest.last() {
                     self.advance(&record.sequence).await;
                 }
                 continue;
             } else {
-                pieces.push(Piece {
-                    records: rest,
-                    retries: retries + 1,
-                });
+                pieces.push(Piece { records: rest, retries: retries + 1 });
             }
             if !self.backoff.wait(failures, stop).await {
                 return Err(Stopped);
@@ -190,12 +155,7 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
                 0
             }),
             Err(error) => {
-                tracing::debug!(
-                    function = self.function,
-                    error,
-                    records = records.len(),
-                    "the batch failed"
-                );
+                tracing::debug!(function = self.function, error, records = records.len(), "the batch failed");
                 0
             }
         }
@@ -208,39 +168,23 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
         }
         let mut done = records.len();
         for sequence in response::failures(answer).map_err(|error| error.to_string())? {
-            let index = records
-                .iter()
-                .position(|record| record.sequence == sequence)
-                .ok_or_else(|| {
-                    format!(
-                        "its answer names the sequence number `{sequence}`, which it was not given"
-                    )
-                })?;
+            let index = records.iter().position(|record| record.sequence == sequence).ok_or_else(|| {
+                format!("its answer names the sequence number `{sequence}`, which it was not given")
+            })?;
             done = done.min(index);
         }
         Ok(done)
     }
 
     async fn advance(&self, sequence: &str) {
-        if let Err(error) = self
-            .records
-            .advance(&self.mapping.table, &self.function, sequence)
-            .await
-        {
-            tracing::warn!(
-                table = self.mapping.table,
-                error,
-                "cannot keep the place in the stream"
-            );
+        if let Err(error) = self.records.advance(&self.mapping.table, &self.function, sequence).await {
+            tracing::warn!(table = self.mapping.table, error, "cannot keep the place in the stream");
         }
     }
 
     /// Tells the failure destination where the records are; they themselves are not in it.
     async fn give_up(
-        &self,
-        records: &[Record],
-        invocations: u32,
-        stop: &CancellationToken,
+        &self, records: &[Record], invocations: u32, stop: &CancellationToken,
     ) -> Result<(), Stopped> {
         tracing::warn!(
             function = self.function,
@@ -296,10 +240,7 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
 /// When a record was made, which the event says in whole seconds.
 fn arrival(record: &Record) -> Option<String> {
     let seconds = record.record["dynamodb"]["ApproximateCreationDateTime"].as_f64()?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "fractions of a second do not matter"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "fractions of a second do not matter")]
     let timestamp = Timestamp::from_second(seconds as i64).ok()?;
     Some(format!("{timestamp:.3}"))
 }

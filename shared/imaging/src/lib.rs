@@ -1,1 +1,42 @@
-//! Imaging.
+//! Pictures: what a file is, what of it may be kept, and every size of it.
+//!
+//! ```text
+//! probe(bytes) -> Header -> Limits::check          a bomb costs a header read
+//! clean(bytes) -> bytes                            the picture without what else is in the file
+//! Recipe + Header -> Plan                          total: nothing left to fail but the codec
+//! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
+//! metadata(bytes) -> date, camera                  never fails
+//! ```
+//!
+//! Pure functions over bytes: no files, no network, no clock but the deadline in [`Budget`]. Bytes are
+//! hostile until proven otherwise: no input makes these functions panic, and none makes them allocate
+//! more than [`Limits`] and [`Budget`] allow. [`render()`] is the place to start reading.
+
+mod clean;
+mod codec;
+mod colour;
+mod container;
+mod decode;
+mod encode;
+mod facts;
+mod flatten;
+mod header;
+mod libwebp;
+mod limits;
+mod metadata;
+mod orientation;
+mod raster;
+mod recipe;
+mod reject;
+mod render;
+mod resize;
+
+pub use clean::clean;
+pub use facts::Facts;
+pub use header::{Format, Header, probe};
+pub use limits::{Budget, Limits};
+pub use metadata::{Metadata, metadata};
+pub use orientation::Orientation;
+pub use recipe::{OutputFormat, Plan, Recipe};
+pub use reject::Reject;
+pub use render::{Picture, Rendered, render};

@@ -29,38 +29,14 @@ fn each_operator() {
         (json!([5]), json!("5"), false),
         (json!([true]), json!(true), true),
         (json!([{ "suffix": ".png" }]), json!("a.png"), true),
-        (
-            json!([{ "suffix": { "equals-ignore-case": ".PNG" } }]),
-            json!("a.png"),
-            true,
-        ),
-        (
-            json!([{ "prefix": { "equals-ignore-case": "IMG" } }]),
-            json!("image"),
-            false,
-        ),
-        (
-            json!([{ "equals-ignore-case": "READY" }]),
-            json!("Ready"),
-            true,
-        ),
+        (json!([{ "suffix": { "equals-ignore-case": ".PNG" } }]), json!("a.png"), true),
+        (json!([{ "prefix": { "equals-ignore-case": "IMG" } }]), json!("image"), false),
+        (json!([{ "equals-ignore-case": "READY" }]), json!("Ready"), true),
         (json!([{ "anything-but": "ready" }]), json!("failed"), true),
-        (
-            json!([{ "anything-but": ["ready", "failed"] }]),
-            json!("failed"),
-            false,
-        ),
+        (json!([{ "anything-but": ["ready", "failed"] }]), json!("failed"), false),
         (json!([{ "anything-but": [1, 2] }]), json!(3), true),
-        (
-            json!([{ "anything-but": { "prefix": "image." } }]),
-            json!("image.ready"),
-            false,
-        ),
-        (
-            json!([{ "anything-but": { "prefix": ["a", "b"] } }]),
-            json!("c"),
-            true,
-        ),
+        (json!([{ "anything-but": { "prefix": "image." } }]), json!("image.ready"), false),
+        (json!([{ "anything-but": { "prefix": ["a", "b"] } }]), json!("c"), true),
         (json!([{ "numeric": [">", 0, "<=", 5] }]), json!(5), true),
         (json!([{ "numeric": [">", 0, "<=", 5] }]), json!(0), false),
         (json!([{ "numeric": ["=", 3.0] }]), json!(3), true),
@@ -73,11 +49,7 @@ fn each_operator() {
     ];
     for (tests, value, expected) in cases {
         let pattern = json!({ "field": tests });
-        assert_eq!(
-            matches(&pattern, &json!({ "field": value })),
-            expected,
-            "{pattern} on {value}"
-        );
+        assert_eq!(matches(&pattern, &json!({ "field": value })), expected, "{pattern} on {value}");
     }
 }
 
@@ -89,20 +61,14 @@ fn an_absent_field_passes_exists_false_alone() {
         (json!([{ "anything-but": "a" }]), false),
         (json!([null]), false),
     ] {
-        assert_eq!(
-            matches(&json!({ "a": { "b": tests } }), &json!({})),
-            expected
-        );
+        assert_eq!(matches(&json!({ "a": { "b": tests } }), &json!({})), expected);
     }
 }
 
 #[test]
 fn objects_in_lists_match_as_wholes() {
     let pattern = json!({ "items": { "kind": ["a"], "size": [1] } });
-    assert!(matches(
-        &pattern,
-        &json!({ "items": [{ "kind": "b" }, { "kind": "a", "size": 1 }] })
-    ));
+    assert!(matches(&pattern, &json!({ "items": [{ "kind": "b" }, { "kind": "a", "size": 1 }] })));
     assert!(!matches(
         &pattern,
         &json!({ "items": [{ "kind": "a", "size": 2 }, { "kind": "b", "size": 1 }] })
@@ -111,12 +77,10 @@ fn objects_in_lists_match_as_wholes() {
 
 #[test]
 fn or_chooses_between_fields() {
-    let pattern = json!({ "source": ["s3"], "$or": [{ "size": [{ "numeric": [">", 10] }] }, { "kind": ["raw"] }] });
+    let pattern =
+        json!({ "source": ["s3"], "$or": [{ "size": [{ "numeric": [">", 10] }] }, { "kind": ["raw"] }] });
     assert!(matches(&pattern, &json!({ "source": "s3", "size": 11 })));
-    assert!(matches(
-        &pattern,
-        &json!({ "source": "s3", "size": 1, "kind": "raw" })
-    ));
+    assert!(matches(&pattern, &json!({ "source": "s3", "size": 1, "kind": "raw" })));
     assert!(!matches(&pattern, &json!({ "source": "s3", "size": 1 })));
     assert!(!matches(&pattern, &json!({ "source": "sqs", "size": 11 })));
 }
@@ -162,26 +126,13 @@ fn what_is_not_a_pattern_is_refused() {
         (json!({ "a": [{ "wildcard": "*x" }] }), "pattern.a.wildcard"),
         (json!({ "a": [{ "prefix": 5 }] }), "pattern.a.prefix"),
         (json!({ "a": [{ "numeric": [">"] }] }), "pattern.a.numeric"),
-        (
-            json!({ "a": [{ "numeric": ["~", 1] }] }),
-            "pattern.a.numeric",
-        ),
+        (json!({ "a": [{ "numeric": ["~", 1] }] }), "pattern.a.numeric"),
         (json!({ "a": [{ "exists": "yes" }] }), "pattern.a.exists"),
-        (
-            json!({ "a": [{ "anything-but": [[1]] }] }),
-            "pattern.a.anything-but",
-        ),
-        (
-            json!({ "a": [{ "prefix": "x", "suffix": "y" }] }),
-            "pattern.a",
-        ),
+        (json!({ "a": [{ "anything-but": [[1]] }] }), "pattern.a.anything-but"),
+        (json!({ "a": [{ "prefix": "x", "suffix": "y" }] }), "pattern.a"),
         (json!({ "$or": [{}] }), "pattern.$or"),
     ] {
-        assert_eq!(
-            Pattern::parse(&pattern).unwrap_err().path,
-            path,
-            "{pattern}"
-        );
+        assert_eq!(Pattern::parse(&pattern).unwrap_err().path, path, "{pattern}");
     }
 }
 
@@ -195,32 +146,23 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 fn document() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        scalar(),
-        prop::collection::vec(scalar(), 1..3).prop_map(Value::from)
-    ];
+    let leaf = prop_oneof![scalar(), prop::collection::vec(scalar(), 1..3).prop_map(Value::from)];
     let object = |inner| {
         prop::collection::btree_map("[xyz]", inner, 0..4)
             .prop_map(|map| Value::Object(map.into_iter().collect()))
             .boxed()
     };
-    object(
-        leaf.prop_recursive(3, 12, 3, object)
-            .boxed(),
-    )
+    object(leaf.prop_recursive(3, 12, 3, object).boxed())
 }
 
 /// The pattern that asks for exactly what an event says.
 fn pattern_of(event: &Value) -> Option<Value> {
     match event {
         Value::Object(object) if object.is_empty() => None,
-        Value::Object(object) => Some(
-            object
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), pattern_of(value)?)))
-                .collect(),
-        )
-        .filter(|pattern: &Value| pattern != &json!({})),
+        Value::Object(object) => {
+            Some(object.iter().filter_map(|(key, value)| Some((key.clone(), pattern_of(value)?))).collect())
+                .filter(|pattern: &Value| pattern != &json!({}))
+        }
         Value::Array(items) => Some(Value::from(items.clone())),
         scalar => Some(json!([scalar])),
     }

@@ -1,0 +1,362 @@
+//! JPEG: markers, segments and scans (ITU-T T.81, annex B).
+
+use super::Cursor;
+use crate::metadata::orientation;
+use crate::{Format, Header, Reject};
+
+const START_OF_IMAGE: u8 = 0xd8;
+const END_OF_IMAGE: u8 = 0xd9;
+const START_OF_SCAN: u8 = 0xda;
+const APP0: u8 = 0xe0;
+const APP1: u8 = 0xe1;
+const APP2: u8 = 0xe2;
+const APP14: u8 = 0xee;
+
+const EXIF: &[u8] = b"Exif\0\0";
+const ICC: &[u8] = b"ICC_PROFILE\0";
+
+/// Every scan is a pass over the whole picture, and an empty one costs its sender ten bytes. Encoders
+/// write about ten.
+const MOST_SCANS: usize = 64;
+
+/// One piece of a file.
+enum Part<'a> {
+    /// A marker with a length: its code and what follows the length.
+    Segment(u8, &'a [u8]),
+    /// The entropy-coded data after a start-of-scan segment, restart markers included.
+    Scan(&'a [u8]),
+}
+
+/// The pieces from the start of the image to its end. What comes after is not looked at.
+struct Parts<'a> {
+    cursor: Cursor<'a>,
+    in_scan: bool,
+    over: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { cursor: Cursor::new(bytes, 2), in_scan: false, over: false }
+    }
+
+    fn next_part(&mut self) -> Result<Option<Part<'a>>, Reject> {
+        if self.in_scan {
+            self.in_scan = false;
+            let length = scan_length(self.cursor.rest()).ok_or(Reject::Truncated)?;
+            return self.cursor.take(length).map(|data| Some(Part::Scan(data)));
+        }
+        if self.cursor.u8()? != 0xff {
+            return Err(Reject::Undecodable("bytes between its segments"));
+        }
+        let mut marker = self.cursor.u8()?;
+        // Any number of fill bytes may precede a marker (B.1.1.2).
+        while marker == 0xff {
+            marker = self.cursor.u8()?;
+        }
+        match marker {
+            END_OF_IMAGE => Ok(None),
+            0xc0..=0xcf | START_OF_SCAN..=0xfe => {
+                let length = usize::from(u16::from_be_bytes(self.cursor.array()?));
+                let length = length.checked_sub(2).ok_or(Reject::Undecodable("a segment's length"))?;
+                self.in_scan = marker == START_OF_SCAN;
+                Ok(Some(Part::Segment(marker, self.cursor.take(length)?)))
+            }
+            // Restart markers outside of a scan, a second image, reserved codes.
+            _ => Err(Reject::Undecodable("a marker that does not belong there")),
+        }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<Part<'a>, Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let part = self.next_part().transpose();
+        self.over = !matches!(part, Some(Ok(_)));
+        part
+    }
+}
+
+/// How far the entropy-coded data goes: to the first marker that is not a restart (B.1.1.5).
+fn scan_length(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
+        match *bytes.get(at + 1)? {
+            0x00 | 0xd0..=0xd7 => at += 2,
+            0xff => at += 1,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// A start-of-frame segment (B.2.2).
+struct Frame<'a> {
+    progressive: bool,
+    width: u16,
+    height: u16,
+    /// Three bytes each: identifier, sampling factors, quantisation table.
+    components: &'a [[u8; 3]],
+}
+
+impl<'a> Frame<'a> {
+    /// `None` if the segment is not a start of frame.
+    fn read(marker: u8, payload: &'a [u8]) -> Result<Option<Self>, Reject> {
+        let progressive = match marker {
+            0xc0 | 0xc1 => false,
+            0xc2 => true,
+            0xc3 | 0xc7 | 0xcb | 0xcf => return Err(Reject::UnsupportedFormat("Lossless JPEG")),
+            0xc5 | 0xc6 | 0xcd | 0xce => {
+                return Err(Reject::UnsupportedFormat("Hierarchical JPEG"));
+            }
+            0xc9 | 0xca => return Err(Reject::UnsupportedFormat("Arithmetic-coded JPEG")),
+            // Tables (DHT, JPG, DAC) are in the same range.
+            _ => return Ok(None),
+        };
+        let Some((&[precision, h0, h1, w0, w1, count], components)) = payload.split_first_chunk() else {
+            return Err(Reject::Undecodable("its frame header"));
+        };
+        if precision != 8 {
+            return Err(Reject::UnsupportedFormat("JPEG with 12 bits a sample"));
+        }
+        let (components, rest) = components.as_chunks();
+        if components.len() != usize::from(count) || !rest.is_empty() {
+            return Err(Reject::Undecodable("its frame header"));
+        }
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(Reject::UnsupportedFormat("JPEG with other than 1, 3 or 4 components"));
+        }
+        Ok(Some(Self {
+            progressive,
+            width: u16::from_be_bytes([w0, w1]),
+            height: u16::from_be_bytes([h0, h1]),
+            components,
+        }))
+    }
+
+    /// Coefficients of all components: two bytes each is what a decoder keeps of a progressive image.
+    fn coefficients(&self) -> u64 {
+        let factors = |sampling: u8| (u64::from(sampling >> 4), u64::from(sampling & 15));
+        let all = || self.components.iter().map(|&[_, sampling, _]| factors(sampling));
+        let across = all().map(|(h, _)| h).max().unwrap_or(1).max(1);
+        let down = all().map(|(_, v)| v).max().unwrap_or(1).max(1);
+        let units = u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
+        units * 64 * all().map(|(h, v)| h * v).sum::<u64>()
+    }
+}
+
+pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
+    let (mut size, mut exif) = (None, None);
+    for part in Parts::new(bytes) {
+        match part? {
+            Part::Segment(START_OF_SCAN, _) => break,
+            Part::Segment(APP1, payload) if payload.starts_with(EXIF) => {
+                exif = exif.or(payload.get(EXIF.len()..));
+            }
+            Part::Segment(marker, payload) => {
+                if let Some(frame) = Frame::read(marker, payload)? {
+                    size = Some((u32::from(frame.width), u32::from(frame.height)));
+                }
+            }
+            Part::Scan(_) => {}
+        }
+    }
+    let size = size.ok_or(Reject::Undecodable("it has no frame header"))?;
+    let orientation = exif.map(orientation).unwrap_or_default();
+    let (width, height) = orientation.upright(size);
+    Ok(Header {
+        format: Format::Jpeg,
+        width,
+        height,
+        orientation,
+        frames: 1,
+        alpha: false,
+        largest_frame: u64::from(width) * u64::from(height),
+    })
+}
+
+pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    Parts::new(bytes).map_while(Result::ok).find_map(|part| match part {
+        Part::Segment(APP1, payload) if payload.starts_with(EXIF) => Some(payload),
+        _ => None,
+    })
+}
+
+/// The colour profile, put together from its segments (ICC.1:2022, B.4). Broken ones are no profile.
+pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut chunks = Vec::new();
+    for part in Parts::new(bytes).map_while(Result::ok) {
+        match part {
+            Part::Segment(START_OF_SCAN, _) => break,
+            Part::Segment(APP2, payload) => {
+                if let Some(chunk) = payload.strip_prefix(ICC) {
+                    let ([number, count], data) = chunk.split_first_chunk()?;
+                    chunks.push((*number, *count, data));
+                }
+            }
+            _ => {}
+        }
+    }
+    chunks.sort_by_key(|&(number, _, _)| number);
+    let total = chunks.len();
+    let whole = chunks
+        .iter()
+        .enumerate()
+        .all(|(index, &(number, count, _))| usize::from(number) == index + 1 && usize::from(count) == total);
+    (whole && total > 0).then(|| chunks.iter().flat_map(|&(_, _, data)| data).copied().collect())
+}
+
+/// What a decoder needs to know beforehand of a file that is complete.
+pub(crate) struct Whole {
+    pub(crate) progressive: bool,
+    /// See [`Frame::coefficients`].
+    pub(crate) coefficients: u64,
+    /// Components that the first scan does not hold make a decoder keep all coefficients.
+    pub(crate) interleaved: bool,
+    /// Whether an Adobe segment says that CMYK is stored inverted.
+    pub(crate) adobe: bool,
+    /// Where the last scan's data ends.
+    pub(crate) data_end: usize,
+}
+
+/// Walks a file to its end, and checks that the scans, taken together, carry a whole picture.
+pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
+    let mut parts = Parts::new(bytes);
+    let mut frame: Option<Frame> = None;
+    let mut progress = Progress::default();
+    let (mut scans, mut adobe, mut interleaved, mut data_end) = (0, false, true, 0);
+    while let Some(part) = parts.next() {
+        match part? {
+            Part::Segment(START_OF_SCAN, payload) => {
+                let frame = frame.as_ref().ok_or(Reject::Undecodable("a scan before its frame"))?;
+                let components = progress.scan(frame, payload)?;
+                interleaved &= scans > 0 || components == frame.components.len();
+                scans += 1;
+                if scans > if frame.progressive { MOST_SCANS } else { frame.components.len() } {
+                    return Err(Reject::Undecodable("too many scans"));
+                }
+            }
+            Part::Segment(APP14, payload) => adobe |= payload.starts_with(b"Adobe"),
+            Part::Segment(marker, payload) => {
+                if let Some(found) = Frame::read(marker, payload)?
+                    && frame.replace(found).is_some()
+                {
+                    return Err(Reject::Undecodable("two frame headers"));
+                }
+            }
+            Part::Scan(_) => data_end = parts.cursor.at,
+        }
+    }
+    let frame = frame.ok_or(Reject::Undecodable("it has no frame header"))?;
+    progress.finish(&frame)?;
+    Ok(Whole {
+        progressive: frame.progressive,
+        coefficients: frame.coefficients(),
+        interleaved,
+        adobe,
+        data_end,
+    })
+}
+
+/// Which bits of which coefficients the scans have brought so far.
+///
+/// A file that was cut between two scans and closed with an end-of-image marker is well-formed, and
+/// shows as a blurred or grey picture. It is told by what it promised and never delivered: a scan with
+/// `Al` above 0 announces refinements down to bit 0 (T.81, G.1.1.1).
+struct Progress {
+    /// By component and coefficient: the lowest bit that has arrived.
+    bits: [[Option<u8>; 64]; 4],
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { bits: [[None; 64]; 4] }
+    }
+}
+
+impl Progress {
+    /// Takes a start-of-scan segment (B.2.3) and returns how many components it names.
+    fn scan(&mut self, frame: &Frame, payload: &[u8]) -> Result<usize, Reject> {
+        const BROKEN: Reject = Reject::Undecodable("a scan header");
+        let (&count, rest) = payload.split_first().ok_or(BROKEN)?;
+        let (components, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or(BROKEN)?;
+        let &[first, last, approximation] = rest else {
+            return Err(BROKEN);
+        };
+        // Sequential scans carry everything at once; what these fields hold has no meaning there.
+        let (first, last, low) = if frame.progressive {
+            (usize::from(first), usize::from(last), approximation & 15)
+        } else {
+            (0, 63, 0)
+        };
+        for component in components.chunks_exact(2) {
+            let index = frame.components.iter().position(|&[id, ..]| id == component[0]);
+            let band = self.bits[index.ok_or(BROKEN)?].get_mut(first..=last).ok_or(BROKEN)?;
+            band.fill(Some(low));
+        }
+        Ok(usize::from(count))
+    }
+
+    fn finish(&self, frame: &Frame) -> Result<(), Reject> {
+        let whole = self.bits.iter().take(frame.components.len()).all(|bits| {
+            // The mean of each block must be there; a band of detail may be left out, not half sent.
+            bits[0].is_some() && bits.iter().flatten().all(|&low| low == 0)
+        });
+        if whole { Ok(()) } else { Err(Reject::Truncated) }
+    }
+}
+
+/// Copies what makes the picture: tables, frame, scans, colour profile, and the JFIF and Adobe
+/// segments that say how to read the colours. The rest goes, thumbnails included.
+pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject> {
+    whole(bytes)?;
+    let mut clean = Vec::with_capacity(bytes.len());
+    clean.extend([0xff, START_OF_IMAGE]);
+    let mut exif = exif;
+    for part in Parts::new(bytes) {
+        let (marker, payload) = match part? {
+            Part::Scan(data) => {
+                clean.extend(data);
+                continue;
+            }
+            Part::Segment(marker, payload) => (marker, payload),
+        };
+        // JFIF wants to be first, so the orientation comes before anything but that.
+        if marker != APP0
+            && let Some(tiff) = exif.take()
+        {
+            segment(&mut clean, APP1, &[EXIF, tiff]);
+        }
+        match marker {
+            0xc0..=0xcf | START_OF_SCAN..=0xdf => segment(&mut clean, marker, &[payload]),
+            APP0 => {
+                // Version, units and densities; the thumbnail after them is declared 0 x 0.
+                if let (b"JFIF\0", Some(fields)) = (payload.get(..5).unwrap_or_default(), payload.get(5..12))
+                {
+                    segment(&mut clean, APP0, &[b"JFIF\0", fields, &[0, 0]]);
+                }
+            }
+            APP2 if payload.starts_with(ICC) => segment(&mut clean, APP2, &[payload]),
+            APP14 if payload.starts_with(b"Adobe") => {
+                segment(&mut clean, APP14, &[payload.get(..12).unwrap_or(payload)]);
+            }
+            _ => {}
+        }
+    }
+    clean.extend([0xff, END_OF_IMAGE]);
+    Ok(clean)
+}
+
+/// Callers pass at most what was one segment before, or an EXIF block of a few bytes.
+fn segment(to: &mut Vec<u8>, marker: u8, payload: &[&[u8]]) {
+    let length = 2 + payload.iter().map(|part| part.len()).sum::<usize>();
+    let length = u16::try_from(length).expect("what was in a segment fits into one");
+    to.extend([0xff, marker]);
+    to.extend(length.to_be_bytes());
+    for part in payload {
+        to.extend(*part);
+    }
+}

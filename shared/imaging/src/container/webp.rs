@@ -1,0 +1,265 @@
+//! WebP: RIFF chunks (RFC 9649, 2).
+
+use super::Cursor;
+use crate::metadata::orientation;
+use crate::{Format, Header, Reject};
+
+const ALPHA_FLAG: u8 = 0x10;
+const EXIF_FLAG: u8 = 0x08;
+const XMP_FLAG: u8 = 0x04;
+
+const BROKEN: Reject = Reject::Undecodable("its frame header");
+
+struct Chunk<'a> {
+    name: [u8; 4],
+    data: &'a [u8],
+}
+
+struct Chunks<'a> {
+    cursor: Cursor<'a>,
+    over: bool,
+}
+
+impl<'a> Chunks<'a> {
+    fn within(bytes: &'a [u8]) -> Self {
+        Self { cursor: Cursor::new(bytes, 0), over: false }
+    }
+
+    /// The chunks of a file, as far as its RIFF header says that it goes.
+    fn of_file(bytes: &'a [u8]) -> Result<Self, Reject> {
+        let mut cursor = Cursor::new(bytes, 4);
+        let length = u32::from_le_bytes(cursor.array()?);
+        let body = cursor.take(length as usize)?;
+        Ok(Self::within(body.strip_prefix(b"WEBP").ok_or(Reject::NotAnImage)?))
+    }
+
+    fn next_chunk(&mut self) -> Result<Chunk<'a>, Reject> {
+        let name = self.cursor.array()?;
+        let length = u32::from_le_bytes(self.cursor.array()?);
+        let data = self.cursor.take(length as usize)?;
+        // Chunks are padded to an even length; the padding of the last one is often forgotten.
+        self.cursor.at += data.len() % 2;
+        Ok(Chunk { name, data })
+    }
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = Result<Chunk<'a>, Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over || self.cursor.rest().is_empty() {
+            return None;
+        }
+        let chunk = self.next_chunk();
+        self.over = chunk.is_err();
+        Some(chunk)
+    }
+}
+
+/// Three bytes, little-endian.
+fn u24(bytes: [u8; 3]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])
+}
+
+/// What a `VP8 ` or `VP8L` chunk says of itself: width, height, transparency.
+fn bitstream(chunk: &Chunk) -> Result<Option<(u32, u32, bool)>, Reject> {
+    match &chunk.name {
+        // RFC 6386, 9.1: frame tag, start code, two times 14 bits and a scale.
+        b"VP8 " => match *chunk.data {
+            [tag, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..] if tag & 1 == 0 => {
+                let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
+                Ok(Some((side(w0, w1), side(h0, h1), false)))
+            }
+            _ => Err(BROKEN),
+        },
+        // RFC 9649, 3.4: signature, two times 14 bits, each less one, then the hint for alpha.
+        b"VP8L" => match *chunk.data {
+            [0x2f, a, b, c, d, ..] => {
+                let bits = u32::from_le_bytes([a, b, c, d]);
+                let (width, height) = (1 + (bits & 0x3fff), 1 + ((bits >> 14) & 0x3fff));
+                Ok(Some((width, height, bits & (1 << 28) != 0)))
+            }
+            _ => Err(BROKEN),
+        },
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
+    let (mut canvas, mut still, mut exif) = (None, None, None);
+    let (mut frames, mut alpha) = (0, false);
+    for chunk in Chunks::of_file(bytes)? {
+        let chunk = chunk?;
+        match (&chunk.name, chunk.data) {
+            (b"VP8X", &[flags, _, _, _, w0, w1, w2, h0, h1, h2, ..]) => {
+                canvas = Some((1 + u24([w0, w1, w2]), 1 + u24([h0, h1, h2])));
+                alpha |= flags & ALPHA_FLAG != 0;
+            }
+            (b"ANMF", _) => frames += 1,
+            (b"EXIF", data) => exif = exif.or(Some(data)),
+            _ => {
+                if let Some((width, height, hint)) = bitstream(&chunk)? {
+                    still = still.or(Some((width, height)));
+                    alpha |= hint;
+                }
+            }
+        }
+    }
+    let size = canvas.or(still).ok_or(BROKEN)?;
+    if frames == 0 && still != Some(size) {
+        return Err(Reject::Undecodable("its canvas is not the size of its picture"));
+    }
+    let exif = exif.map(|block: &[u8]| block.strip_prefix(b"Exif\0\0").unwrap_or(block));
+    let orientation = exif.map(orientation).unwrap_or_default();
+    let (width, height) = orientation.upright(size);
+    Ok(Header {
+        format: Format::Webp,
+        width,
+        height,
+        orientation,
+        frames: frames.max(1),
+        alpha,
+        largest_frame: u64::from(width) * u64::from(height),
+    })
+}
+
+pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    let mut chunks = Chunks::of_file(bytes).ok()?.map_while(Result::ok);
+    chunks.find(|chunk| chunk.name == *b"EXIF").map(|chunk| chunk.data)
+}
+
+/// The colour profile and the first picture of a complete file.
+pub(crate) struct First<'a> {
+    pub(crate) icc: Option<&'a [u8]>,
+    pub(crate) x: u32,
+    pub(crate) y: u32,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) alpha: bool,
+    pub(crate) lossless: bool,
+    /// `None` for a still, which decodes as it is; else the frame as a file of its own.
+    pub(crate) file: Option<Vec<u8>>,
+}
+
+/// Walks a file to its end and finds its first picture.
+pub(crate) fn first(bytes: &[u8]) -> Result<First<'_>, Reject> {
+    let (mut icc, mut first, mut flag) = (None, None, false);
+    for chunk in Chunks::of_file(bytes)? {
+        let chunk = chunk?;
+        match (&chunk.name, chunk.data) {
+            (b"VP8X", &[flags, ..]) => flag = flags & ALPHA_FLAG != 0,
+            (b"ICCP", data) => icc = icc.or(Some(data)),
+            (b"ANMF", data) if first.is_none() => first = Some(frame(data)?),
+            _ => {
+                if let (Some((width, height, hint)), None) = (bitstream(&chunk)?, &first) {
+                    let lossless = chunk.name == *b"VP8L";
+                    let alpha = if lossless { hint } else { flag };
+                    let (x, y, file, icc) = (0, 0, None, None);
+                    first = Some(First { icc, x, y, width, height, alpha, lossless, file });
+                }
+            }
+        }
+    }
+    Ok(First { icc, ..first.ok_or(Reject::Undecodable("it has no picture"))? })
+}
+
+/// Makes a still of an animation frame (2.7.1.1).
+fn frame(data: &[u8]) -> Result<First<'_>, Reject> {
+    let (header, rest) = data.split_first_chunk::<16>().ok_or(BROKEN)?;
+    let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, ..] = *header;
+    let (width, height) = (1 + u24([w0, w1, w2]), 1 + u24([h0, h1, h2]));
+    let (mut picture, mut alpha_chunk) = (None, None);
+    for chunk in Chunks::within(rest) {
+        let chunk = chunk?;
+        if chunk.name == *b"ALPH" {
+            alpha_chunk = Some(chunk.data);
+        } else if let Some((real_width, real_height, hint)) = bitstream(&chunk)? {
+            if (real_width, real_height) != (width, height) {
+                return Err(Reject::Undecodable("a frame is not the size it says"));
+            }
+            picture = Some((chunk, hint));
+        }
+    }
+    let (picture, hint) = picture.ok_or(BROKEN)?;
+    let lossless = picture.name == *b"VP8L";
+    let alpha = if lossless { hint } else { alpha_chunk.is_some() };
+    let [w0, w1, w2, _] = (width - 1).to_le_bytes();
+    let [h0, h1, h2, _] = (height - 1).to_le_bytes();
+
+    let mut file = Vec::with_capacity(data.len() + 64);
+    file.extend(b"RIFF\0\0\0\0WEBP");
+    let flags = if alpha { ALPHA_FLAG } else { 0 };
+    write_chunk(&mut file, *b"VP8X", &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2]);
+    if let Some(data) = alpha_chunk.filter(|_| !lossless) {
+        write_chunk(&mut file, *b"ALPH", data);
+    }
+    write_chunk(&mut file, picture.name, picture.data);
+    set_length(&mut file);
+    let (x, y) = (2 * u24([x0, x1, x2]), 2 * u24([y0, y1, y2]));
+    Ok(First { icc: None, x, y, width, height, alpha, lossless, file: Some(file) })
+}
+
+/// Copies the picture or the animation and the colour profile.
+pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject> {
+    let mut clean = Vec::with_capacity(bytes.len());
+    clean.extend(b"RIFF\0\0\0\0WEBP");
+    let mut pictures = 0;
+    for chunk in Chunks::of_file(bytes)? {
+        let chunk = chunk?;
+        match (&chunk.name, chunk.data) {
+            (b"VP8X", &[flags, _, _, _, ref size @ ..]) if size.len() >= 6 => {
+                let kept = flags & !(EXIF_FLAG | XMP_FLAG);
+                let flags = if exif.is_some() { kept | EXIF_FLAG } else { kept };
+                let [w0, w1, w2, h0, h1, h2, ..] = *size else {
+                    return Err(BROKEN);
+                };
+                write_chunk(&mut clean, chunk.name, &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2]);
+            }
+            (b"ANMF", data) => {
+                pictures += 1;
+                write_chunk(&mut clean, chunk.name, &clean_frame(data)?);
+            }
+            (b"VP8 " | b"VP8L", data) => {
+                pictures += 1;
+                write_chunk(&mut clean, chunk.name, data);
+            }
+            (b"ALPH" | b"ANIM" | b"ICCP", data) => write_chunk(&mut clean, chunk.name, data),
+            _ => {}
+        }
+    }
+    if pictures == 0 {
+        return Err(Reject::Undecodable("it has no picture"));
+    }
+    if let Some(tiff) = exif {
+        write_chunk(&mut clean, *b"EXIF", tiff);
+    }
+    set_length(&mut clean);
+    Ok(clean)
+}
+
+fn clean_frame(data: &[u8]) -> Result<Vec<u8>, Reject> {
+    let (header, rest) = data.split_first_chunk::<16>().ok_or(BROKEN)?;
+    let mut clean = header.to_vec();
+    for chunk in Chunks::within(rest) {
+        let chunk = chunk?;
+        if matches!(&chunk.name, b"ALPH" | b"VP8 " | b"VP8L") {
+            write_chunk(&mut clean, chunk.name, chunk.data);
+        }
+    }
+    Ok(clean)
+}
+
+fn write_chunk(to: &mut Vec<u8>, name: [u8; 4], data: &[u8]) {
+    let length = u32::try_from(data.len()).expect("what was in a chunk fits into one");
+    to.extend(name);
+    to.extend(length.to_le_bytes());
+    to.extend(data);
+    if data.len() % 2 == 1 {
+        to.push(0);
+    }
+}
+
+fn set_length(file: &mut [u8]) {
+    let length = u32::try_from(file.len() - 8).expect("what was in a RIFF file fits into one");
+    file[4..8].copy_from_slice(&length.to_le_bytes());
+}

@@ -1,0 +1,50 @@
+use std::io::{Cursor, ErrorKind};
+
+use png::{BitDepth, ColorType, DecodingError, Limits, Transformations};
+
+use super::{Decoded, OTHER_SIZE};
+use crate::container;
+use crate::limits::Budget;
+use crate::raster::{Pixels, Raster};
+use crate::{Header, Reject};
+
+/// For what the `png` crate allocates of its own: a few rows, and colour profiles, which are compressed
+/// and may be bombs. A row of 16-bit RGBA at the widest is 240 KB.
+const DECODER_MEMORY: usize = 16 << 20;
+
+pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
+    container::png::whole(bytes)?;
+    let limits = Limits { bytes: DECODER_MEMORY };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    // Palettes and grays of few bits become 8-bit samples, transparent colours an alpha channel, and
+    // 16 bits lose the lower 8.
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    decoder.set_ignore_text_chunk(true);
+    let mut reader = decoder.read_info().map_err(reject)?;
+    if reader.info().size() != header.stored_size() {
+        return Err(OTHER_SIZE);
+    }
+    let pixels = match reader.output_color_type() {
+        (ColorType::Grayscale, BitDepth::Eight) => Pixels::Gray,
+        (ColorType::GrayscaleAlpha, BitDepth::Eight) => Pixels::GrayAlpha,
+        (ColorType::Rgb, BitDepth::Eight) => Pixels::Rgb,
+        (ColorType::Rgba, BitDepth::Eight) => Pixels::Rgba,
+        _ => return Err(Reject::Undecodable("its colour type")),
+    };
+    let (width, height) = header.stored_size();
+    let mut raster = Raster::blank(width, height, pixels, budget)?;
+    if reader.output_buffer_size() != Some(raster.data.len()) {
+        return Err(OTHER_SIZE);
+    }
+    // The first picture: the one that a reader without animation shows.
+    reader.next_frame(&mut raster.data).map_err(reject)?;
+    let icc = reader.info().icc_profile.as_ref().map(|profile| profile.to_vec());
+    Ok(Decoded { raster, icc })
+}
+
+fn reject(error: DecodingError) -> Reject {
+    match error {
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Reject::Truncated,
+        _ => Reject::Undecodable("its data makes no sense"),
+    }
+}

@@ -1,0 +1,177 @@
+//! libwebp, behind a safe interface: the only `unsafe` code of this crate.
+//!
+//! Every function passes C a pointer together with a length that it computes from the slice itself, and
+//! checks that the sizes it announces are what the slice holds. libwebp keeps none of the pointers after
+//! a call returns, and what it allocates is freed by a guard, on every path.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::slice;
+
+use libwebp_sys as ffi;
+
+/// Why libwebp did not do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The data ends too early.
+    Truncated,
+    /// The data is not what it should be, or the sizes are not.
+    Broken,
+}
+
+/// Three or four bytes a pixel: RGB, or RGBA with alpha not premultiplied.
+pub(crate) fn channels(alpha: bool) -> usize {
+    if alpha { 4 } else { 3 }
+}
+
+/// Width and height as the decoder sees them.
+pub(crate) fn size(file: &[u8]) -> Result<(u32, u32), Fault> {
+    let config = features(file)?;
+    let side = |side: c_int| u32::try_from(side).map_err(|_| Fault::Broken);
+    Ok((side(config.input.width)?, side(config.input.height)?))
+}
+
+fn features(file: &[u8]) -> Result<ffi::WebPDecoderConfig, Fault> {
+    let mut config = ffi::WebPDecoderConfig::new().map_err(|()| Fault::Broken)?;
+    // SAFETY: pointer and length are those of one live slice; `config.input` is a live, exclusive,
+    // initialised structure that the call fills in.
+    let status = unsafe { ffi::WebPGetFeatures(file.as_ptr(), file.len(), &raw mut config.input) };
+    outcome(status).map(|()| config)
+}
+
+/// Decodes a still into `pixels`, whose size is `width * height * channels(alpha)`. Where that is not
+/// the size of the picture, libwebp averages areas to get there while it decodes.
+pub(crate) fn decode(
+    file: &[u8], (width, height): (u32, u32), alpha: bool, pixels: &mut [u8],
+) -> Result<(), Fault> {
+    let mut config = features(file)?;
+    let stride = width as usize * channels(alpha);
+    if stride == 0 || pixels.len() != stride * height as usize {
+        return Err(Fault::Broken);
+    }
+    let side = |side: u32| c_int::try_from(side).map_err(|_| Fault::Broken);
+    let (width, height) = (side(width)?, side(height)?);
+    if (width, height) != (config.input.width, config.input.height) {
+        config.options.use_scaling = 1;
+        config.options.scaled_width = width;
+        config.options.scaled_height = height;
+    }
+    config.output.colorspace =
+        if alpha { ffi::WEBP_CSP_MODE::MODE_RGBA } else { ffi::WEBP_CSP_MODE::MODE_RGB };
+    config.output.is_external_memory = 1;
+    config.output.u.RGBA = ffi::WebPRGBABuffer {
+        rgba: pixels.as_mut_ptr(),
+        stride: c_int::try_from(stride).map_err(|_| Fault::Broken)?,
+        size: pixels.len(),
+    };
+    // SAFETY: pointer and length of the input are those of one live slice. The output buffer is the
+    // exclusive slice `pixels`, of exactly `stride * height` bytes as checked above, and libwebp checks
+    // the output's size, stride and dimensions once more (`CheckDecBuffer`) before it writes. As the
+    // memory is external, there is nothing of libwebp's own to free in `config.output`.
+    let status = unsafe { ffi::WebPDecode(file.as_ptr(), file.len(), &raw mut config) };
+    outcome(status)
+}
+
+fn outcome(status: ffi::VP8StatusCode) -> Result<(), Fault> {
+    match status {
+        ffi::VP8StatusCode::VP8_STATUS_OK => Ok(()),
+        ffi::VP8StatusCode::VP8_STATUS_NOT_ENOUGH_DATA | ffi::VP8StatusCode::VP8_STATUS_SUSPENDED => {
+            Err(Fault::Truncated)
+        }
+        _ => Err(Fault::Broken),
+    }
+}
+
+/// A picture of libwebp's, freed when dropped.
+struct Picture(ffi::WebPPicture);
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // SAFETY: the picture was initialised by `WebPPicture::new`, so its pointers are null or
+        // libwebp's own allocations, which nothing else holds; freeing sets them to null.
+        unsafe { ffi::WebPPictureFree(&raw mut self.0) }
+    }
+}
+
+/// Memory that libwebp writes a file to, freed when dropped.
+struct Writer(ffi::WebPMemoryWriter);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // SAFETY: the writer was initialised by `WebPMemoryWriterInit`, so `mem` is null or libwebp's
+        // own allocation, which nothing else holds.
+        unsafe { ffi::WebPMemoryWriterClear(&raw mut self.0) }
+    }
+}
+
+/// Encodes `width * height * channels(alpha)` bytes, lossily.
+pub(crate) fn encode(
+    pixels: &[u8], (width, height): (u32, u32), alpha: bool, quality: u8, method: u8,
+) -> Result<Vec<u8>, Fault> {
+    let stride = width as usize * channels(alpha);
+    if stride == 0 || pixels.len() != stride * height as usize {
+        return Err(Fault::Broken);
+    }
+    let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
+
+    let mut config = ffi::WebPConfig::new().map_err(|()| Fault::Broken)?;
+    config.quality = f32::from(quality);
+    config.method = c_int::from(method);
+
+    let mut picture = Picture(ffi::WebPPicture::new().map_err(|()| Fault::Broken)?);
+    picture.0.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
+    picture.0.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
+    // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which the
+    // call reads `height` rows of `stride` bytes; it copies into planes of its own.
+    let imported = unsafe {
+        if alpha {
+            ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride)
+        } else {
+            ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride)
+        }
+    };
+    if imported == 0 {
+        return Err(Fault::Broken);
+    }
+
+    let mut writer =
+        Writer(ffi::WebPMemoryWriter { mem: std::ptr::null_mut(), size: 0, max_size: 0, pad: [0] });
+    // SAFETY: a live, exclusive structure that the call initialises.
+    unsafe { ffi::WebPMemoryWriterInit(&raw mut writer.0) };
+    picture.0.writer = Some(ffi::WebPMemoryWrite);
+    picture.0.custom_ptr = (&raw mut writer.0).cast();
+    // SAFETY: `config` and `picture` are initialised (`WebPEncode` validates the first). The picture's
+    // planes are its own. `custom_ptr` is the writer that `WebPMemoryWrite` expects there; it is live
+    // and not used otherwise until the call returns.
+    let encoded = unsafe { ffi::WebPEncode(&raw const config, &raw mut picture.0) };
+    if encoded == 0 || writer.0.mem.is_null() {
+        return Err(Fault::Broken);
+    }
+    // SAFETY: the writer holds `size` initialised bytes at `mem`, which is not null, as just checked,
+    // and lives until `writer` is dropped at the end of this function; the bytes are copied here.
+    Ok(unsafe { slice::from_raw_parts(writer.0.mem, writer.0.size) }.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_do_not_fit_the_slices_are_refused() {
+        let pixels = [0; 12];
+        assert_eq!(encode(&pixels, (2, 3), false, 80, 4).unwrap_err(), Fault::Broken);
+        assert_eq!(encode(&pixels, (0, 2), false, 80, 4).unwrap_err(), Fault::Broken);
+        let file = encode(&pixels, (2, 2), false, 80, 4).unwrap();
+        assert_eq!(size(&file).unwrap(), (2, 2));
+        assert_eq!(decode(&file, (2, 2), false, &mut [0; 11]).unwrap_err(), Fault::Broken);
+        assert_eq!(decode(&file, (2, 2), true, &mut [0; 12]).unwrap_err(), Fault::Broken);
+        decode(&file, (2, 2), false, &mut [0; 12]).unwrap();
+    }
+
+    #[test]
+    fn sides_that_webp_cannot_hold_are_refused() {
+        let pixels = vec![0; 16_384 * 3];
+        assert_eq!(encode(&pixels, (16_384, 1), false, 80, 4).unwrap_err(), Fault::Broken);
+    }
+}

@@ -1,0 +1,94 @@
+use std::time::Instant;
+
+use crate::{Header, Reject};
+
+/// What may be processed at all. Everything is checked against the header, before any allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Width times height, of the picture and of the largest frame in it.
+    pub pixels: u64,
+    /// Frames of an animation.
+    pub frames: u32,
+    /// Pixels times frames: the work that an animation is.
+    pub frame_pixels: u64,
+}
+
+impl Default for Limits {
+    /// Takes every phone and camera there is, with room to spare:
+    ///
+    /// - 100 MiB: a 100-megapixel JPEG at full quality is 60 MB, a photograph as PNG 3 bytes a pixel;
+    /// - 30,000 a side: panoramas of phones end near 16,000, scans of plans near 25,000, and JPEG at
+    ///   65,535, where the sides alone stand for 4 gigapixels;
+    /// - 120 megapixels: medium-format cameras have 100; as RGB it is 360 MB of memory;
+    /// - 1,000 frames: 40 seconds at 25 a second;
+    /// - 500 megapixels in all frames: those 40 seconds at 800 x 600.
+    fn default() -> Self {
+        Self {
+            bytes: 100 << 20,
+            width: 30_000,
+            height: 30_000,
+            pixels: 120_000_000,
+            frames: 1_000,
+            frame_pixels: 500_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses a file of `bytes` bytes with this header if anything about it is over a limit.
+    pub fn check(&self, header: &Header, bytes: u64) -> Result<(), Reject> {
+        let pixels = (u64::from(header.width) * u64::from(header.height)).max(header.largest_frame);
+        for (quantity, found, limit) in [
+            ("bytes", bytes, self.bytes),
+            ("pixels of width", header.width.into(), self.width.into()),
+            ("pixels of height", header.height.into(), self.height.into()),
+            ("pixels", pixels, self.pixels),
+        ] {
+            within(quantity, found, limit)?;
+        }
+        if header.frames > self.frames {
+            return Err(Reject::TooManyFrames { found: header.frames, limit: self.frames });
+        }
+        // A still picture has its own limit, whatever is said of animations.
+        if header.frames > 1 {
+            let all = pixels.saturating_mul(header.frames.into());
+            within("pixels in all frames", all, self.frame_pixels)?;
+        }
+        Ok(())
+    }
+}
+
+fn within(quantity: &'static str, found: u64, limit: u64) -> Result<(), Reject> {
+    if found > limit { Err(Reject::TooLarge { quantity, found, limit }) } else { Ok(()) }
+}
+
+/// What rendering one file may take. Checked between the steps: one step may run over the deadline,
+/// none is begun after it.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// When to give up.
+    pub deadline: Instant,
+    /// How many bytes of memory the pixels may take, all steps' buffers together.
+    pub memory: u64,
+}
+
+impl Budget {
+    pub(crate) fn still_time(&self) -> Result<(), Reject> {
+        if Instant::now() < self.deadline { Ok(()) } else { Err(Reject::OutOfTime) }
+    }
+
+    /// Whether a step that holds `bytes` at its peak may begin.
+    pub(crate) fn afford(&self, bytes: u64) -> Result<(), Reject> {
+        if bytes <= self.memory { Ok(()) } else { Err(self.refusal(bytes)) }
+    }
+
+    pub(crate) fn refusal(&self, bytes: u64) -> Reject {
+        Reject::TooLarge { quantity: "bytes of memory to process", found: bytes, limit: self.memory }
+    }
+}

@@ -1,0 +1,142 @@
+use crate::raster::Raster;
+
+/// How a stored picture has to be turned to stand upright: the EXIF tag 0x0112.
+///
+/// The names say what is done to the stored pixels (turns are clockwise).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Orientation {
+    /// 1: nothing to do.
+    #[default]
+    Upright,
+    /// 2: mirror left to right.
+    Mirror,
+    /// 3: turn by 180 degrees.
+    Turn180,
+    /// 4: mirror top to bottom.
+    Flip,
+    /// 5: mirror about the falling diagonal.
+    Transpose,
+    /// 6: turn by 90 degrees.
+    Turn90,
+    /// 7: mirror about the rising diagonal.
+    Transverse,
+    /// 8: turn by 270 degrees.
+    Turn270,
+}
+
+impl Orientation {
+    /// Reads the value of the EXIF tag. Values outside 1 to 8 mean nothing and change nothing.
+    pub fn from_exif(value: u32) -> Self {
+        match value {
+            2 => Self::Mirror,
+            3 => Self::Turn180,
+            4 => Self::Flip,
+            5 => Self::Transpose,
+            6 => Self::Turn90,
+            7 => Self::Transverse,
+            8 => Self::Turn270,
+            _ => Self::Upright,
+        }
+    }
+
+    /// The value of the EXIF tag.
+    pub fn to_exif(self) -> u16 {
+        match self {
+            Self::Upright => 1,
+            Self::Mirror => 2,
+            Self::Turn180 => 3,
+            Self::Flip => 4,
+            Self::Transpose => 5,
+            Self::Turn90 => 6,
+            Self::Transverse => 7,
+            Self::Turn270 => 8,
+        }
+    }
+
+    /// Turns stored dimensions into upright ones. It is its own inverse.
+    pub(crate) fn upright(self, (width, height): (u32, u32)) -> (u32, u32) {
+        match self {
+            Self::Upright | Self::Mirror | Self::Turn180 | Self::Flip => (width, height),
+            Self::Transpose | Self::Turn90 | Self::Transverse | Self::Turn270 => (height, width),
+        }
+    }
+}
+
+/// Turns the pixels of `raster` upright.
+pub(crate) fn orient(raster: Raster, orientation: Orientation) -> Raster {
+    if orientation == Orientation::Upright {
+        return raster;
+    }
+    match raster.pixels.channels() {
+        1 => reorder::<1>(&raster, orientation),
+        2 => reorder::<2>(&raster, orientation),
+        3 => reorder::<3>(&raster, orientation),
+        _ => reorder::<4>(&raster, orientation),
+    }
+}
+
+fn reorder<const N: usize>(stored: &Raster, orientation: Orientation) -> Raster {
+    let (last_x, last_y) = (stored.width as usize - 1, stored.height as usize - 1);
+    let (width, height) = orientation.upright((stored.width, stored.height));
+    let (pixels, _) = stored.data.as_chunks::<N>();
+    let stride = stored.width as usize;
+
+    let mut data = Vec::with_capacity(stored.data.len());
+    for y in 0..height as usize {
+        for x in 0..width as usize {
+            let (from_x, from_y) = match orientation {
+                Orientation::Upright => (x, y),
+                Orientation::Mirror => (last_x - x, y),
+                Orientation::Turn180 => (last_x - x, last_y - y),
+                Orientation::Flip => (x, last_y - y),
+                Orientation::Transpose => (y, x),
+                Orientation::Turn90 => (y, last_y - x),
+                Orientation::Transverse => (last_x - y, last_y - x),
+                Orientation::Turn270 => (last_x - y, x),
+            };
+            data.extend_from_slice(&pixels[from_y * stride + from_x]);
+        }
+    }
+    Raster { width, height, pixels: stored.pixels, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raster::Pixels;
+
+    /// ```text
+    /// 1 2 3
+    /// 4 5 6
+    /// ```
+    fn stored() -> Raster {
+        Raster { width: 3, height: 2, pixels: Pixels::Gray, data: vec![1, 2, 3, 4, 5, 6] }
+    }
+
+    #[test]
+    fn every_orientation_moves_every_pixel_to_its_place() {
+        for (value, size, data) in [
+            (1, (3, 2), [1, 2, 3, 4, 5, 6]),
+            (2, (3, 2), [3, 2, 1, 6, 5, 4]),
+            (3, (3, 2), [6, 5, 4, 3, 2, 1]),
+            (4, (3, 2), [4, 5, 6, 1, 2, 3]),
+            (5, (2, 3), [1, 4, 2, 5, 3, 6]),
+            (6, (2, 3), [4, 1, 5, 2, 6, 3]),
+            (7, (2, 3), [6, 3, 5, 2, 4, 1]),
+            (8, (2, 3), [3, 6, 2, 5, 1, 4]),
+        ] {
+            let orientation = Orientation::from_exif(value);
+            let upright = orient(stored(), orientation);
+            assert_eq!((upright.width, upright.height), size, "orientation {value}");
+            assert_eq!(upright.data, data, "orientation {value}");
+            assert_eq!(u32::from(orientation.to_exif()), value);
+        }
+    }
+
+    #[test]
+    fn values_outside_of_the_standard_change_nothing() {
+        for value in [0, 9, 65_535] {
+            assert_eq!(Orientation::from_exif(value), Orientation::Upright);
+        }
+    }
+}
