@@ -13,10 +13,14 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "String", try_from = "String")]
 pub struct Time(i64);
 
+/// The last whole second that `jiff` takes, in milliseconds: on the last but one day of the year 9999, so that
+/// it is a date in every time zone.
+const LAST: i64 = 253_402_207_200_000;
+
 impl Time {
     /// From milliseconds since 1970, clamped to the years 1970 to 9999.
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis.clamp(0, Timestamp::MAX.as_millisecond()))
+        Self(millis.clamp(0, LAST))
     }
 
     /// From seconds since 1970.
