@@ -56,7 +56,7 @@ struct CreatedUpload {
 /// How often a pending image is asked for, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How long an image may take. The functions behind it have a minute.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Uploads every file, and goes on after one that fails.
 pub async fn run(options: Options) -> Outcome {

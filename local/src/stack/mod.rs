@@ -49,7 +49,7 @@ pub const REGION: &str = "eu-west-1";
 /// How long servers and triggers may take to finish what is under way.
 const GRACE: Duration = Duration::from_secs(3);
 /// How often lifecycle rules and times to live are looked at.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// Where the API and S3 listen.
 #[derive(Debug, Clone, Copy)]

@@ -197,6 +197,14 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
         Ok(Self { all: timers, functions: invoke, clock })
     }
 
+    /// Every timer's name, function and next time, seen from now.
+    pub fn upcoming(&self) -> impl Iterator<Item = (&str, &str, Option<Timestamp>)> {
+        let now = self.clock.now();
+        self.all.iter().map(move |timer| {
+            (timer.name.as_str(), timer.function.as_str(), timer.expression.next_after(now))
+        })
+    }
+
     /// Fires the timers when their times come, until the token is cancelled and the invocations under
     /// way are done.
     pub async fn run(&self, stop: &CancellationToken) {
