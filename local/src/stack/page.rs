@@ -13,7 +13,16 @@ pub fn render<'a>(
     let mut rows = String::new();
     for function in &deployment.functions {
         let triggers = function.triggers.iter().map(describe).collect::<Vec<_>>().join("<br>");
-        let triggers = if triggers.is_empty() { "invoked directly".to_owned() } else { triggers };
+        let authorizes = deployment
+            .api
+            .iter()
+            .flat_map(|api| api.authorizers.values())
+            .any(|authorizer| authorizer.function == function.name);
+        let triggers = match triggers.as_str() {
+            "" if authorizes => "requests to the API, before their functions",
+            "" => "invoked by the operator",
+            triggers => triggers,
+        };
         // Writing to a String cannot fail.
         let _ = write!(
             rows,
@@ -32,7 +41,7 @@ pub fn render<'a>(
         let next = next.map_or_else(|| "never".to_owned(), |next| format!("{next:.0}"));
         let _ = write!(upcoming, "<tr><td>{name}<td><code>{function}</code><td>next at {next}");
     }
-    let Ready { api, s3, dynamodb, sqs, project, .. } = ready;
+    let Ready { api, s3, dynamodb, sqs, .. } = ready;
     format!(
         r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Tintype</title>
 <meta name="viewport" content="width=device-width">
@@ -49,8 +58,8 @@ code {{ font-size: .9em }}
 <table>
 <tr><td>API<td><code>{api}</code><tr><td>S3<td><code>{s3}</code>
 <tr><td>DynamoDB<td><code>{dynamodb}</code><tr><td>SQS<td><code>{sqs}</code>
-<tr><td>Project<td><code>{project}</code></table>
-<p>The API key is in the terminal that the stack was started in.
+</table>
+<p>The project and its API key are in the terminal that the stack was started in.
 <h2>Functions</h2><table>{rows}</table>
 <h2>Timers</h2><table>{upcoming}</table>
 <p><code>cargo run -- fire sweep</code> lets one go off now.
