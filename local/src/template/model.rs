@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::iam::Statement;
+use super::names::{Kind, arn};
+use crate::iam::{References, Statement};
 
 /// Everything that `template.yaml` deploys.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +111,8 @@ pub struct StreamMapping {
 /// A timer.
 #[derive(Debug, Clone)]
 pub struct Schedule {
+    /// The ARN of the rule, or of `EventBridge` Scheduler's schedule, that the event names.
+    pub arn: String,
     /// `rate(5 minutes)` or `cron(0 4 * * ? *)`.
     pub expression: String,
     /// `Input`, if the template fixes the event.
@@ -235,4 +238,14 @@ pub struct Table {
     pub create: Value,
     /// `TimeToLiveSpecification.AttributeName`.
     pub ttl_attribute: Option<String>,
+}
+
+impl Deployment {
+    /// How the template writes the resources, for the hints of refused requests.
+    pub fn references(&self) -> References {
+        let tables = self.tables.iter().map(|table| (table.arn.clone(), table.id.clone()));
+        let queues = self.queues.iter().map(|queue| (queue.arn.clone(), queue.id.clone()));
+        let buckets = self.buckets.iter().map(|bucket| (arn(Kind::Bucket, &bucket.id), bucket.id.clone()));
+        tables.chain(queues).chain(buckets).collect()
+    }
 }

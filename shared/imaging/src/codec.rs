@@ -13,8 +13,7 @@ use crate::Reject;
 /// Needs `panic = "unwind"`, which the workspace's profiles state. It cannot contain C code, which does
 /// not unwind; see `libwebp` for what keeps that in its bounds.
 pub(crate) fn guard<T>(call: impl FnOnce() -> Result<T, Reject>) -> Result<T, Reject> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or(Err(Reject::Undecodable("its data makes no sense")))
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Reject::Undecodable("its data makes no sense")))
 }
 
 #[cfg(test)]

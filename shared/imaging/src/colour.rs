@@ -9,20 +9,12 @@ use crate::raster::{Pixels, Raster};
 ///
 /// A profile that is broken, or is one for other pixels than these, is ignored: the picture then shows
 /// as it does in a viewer that knows nothing of profiles.
-pub(crate) fn to_srgb(
-    raster: Raster,
-    icc: Option<&[u8]>,
-    budget: &Budget,
-) -> Result<Raster, Reject> {
+pub(crate) fn to_srgb(raster: Raster, icc: Option<&[u8]>, budget: &Budget) -> Result<Raster, Reject> {
     let transform = icc.and_then(|icc| transform(icc, raster.pixels));
     if transform.is_none() && matches!(raster.pixels, Pixels::Rgb | Pixels::Rgba) {
         return Ok(raster);
     }
-    let pixels = if raster.pixels.has_alpha() {
-        Pixels::Rgba
-    } else {
-        Pixels::Rgb
-    };
+    let pixels = if raster.pixels.has_alpha() { Pixels::Rgba } else { Pixels::Rgb };
     budget.afford(raster.bytes() + pixels.bytes(raster.width, raster.height))?;
     let mut converted = Raster::blank(raster.width, raster.height, pixels, budget)?;
     let done = transform.is_some_and(|transform| {
@@ -57,9 +49,7 @@ fn transform(icc: &[u8], pixels: Pixels) -> Option<std::sync::Arc<Transform8BitE
         }
         let srgb = ColorProfile::new_srgb();
         let convert = |from, to| {
-            profile
-                .create_transform_8bit(from, &srgb, to, TransformOptions::default())
-                .map_err(broken)
+            profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).map_err(broken)
         };
         if space == DataColorSpace::Rgb && is_identity(&*convert(Layout::Rgb, Layout::Rgb)?) {
             return Ok(None);
@@ -75,15 +65,11 @@ fn transform(icc: &[u8], pixels: Pixels) -> Option<std::sync::Arc<Transform8BitE
 fn is_identity(transform: &Transform8BitExecutor) -> bool {
     const LEVELS: [u8; 9] = [0, 32, 64, 96, 128, 160, 192, 224, 255];
     let across = || LEVELS.iter().copied();
-    let grid: Vec<u8> = across()
-        .flat_map(|r| across().flat_map(move |g| across().flat_map(move |b| [r, g, b])))
-        .collect();
+    let grid: Vec<u8> =
+        across().flat_map(|r| across().flat_map(move |g| across().flat_map(move |b| [r, g, b]))).collect();
     let mut changed = vec![0; grid.len()];
     transform.transform(&grid, &mut changed).is_ok()
-        && grid
-            .iter()
-            .zip(&changed)
-            .all(|(before, after)| before.abs_diff(*after) <= 1)
+        && grid.iter().zip(&changed).all(|(before, after)| before.abs_diff(*after) <= 1)
 }
 
 /// Without a profile: gray is gray, and ink takes its share of white away.

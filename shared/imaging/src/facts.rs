@@ -21,11 +21,7 @@ const SIDE: u32 = 100;
 pub(crate) fn facts(raster: Raster, opaque: bool, budget: &Budget) -> Result<Facts, Reject> {
     let longest = raster.width.max(raster.height);
     let shrunk = |side: u32| {
-        if longest > SIDE {
-            (side * SIDE / longest).max(1)
-        } else {
-            side
-        }
+        if longest > SIDE { (side * SIDE / longest).max(1) } else { side }
     };
     let size = (shrunk(raster.width), shrunk(raster.height));
     let small = resize(raster, size, budget)?;
@@ -44,13 +40,7 @@ pub(crate) fn facts(raster: Raster, opaque: bool, budget: &Budget) -> Result<Fac
 fn rgba(raster: &Raster) -> Vec<[u8; 4]> {
     match raster.pixels {
         Pixels::Rgba => raster.data.as_chunks().0.to_vec(),
-        _ => raster
-            .data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&[r, g, b]| [r, g, b, u8::MAX])
-            .collect(),
+        _ => raster.data.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, u8::MAX]).collect(),
     }
 }
 
@@ -70,15 +60,9 @@ fn dominant_color(pixels: &[[u8; 4]]) -> [u8; 3] {
             *sum += u64::from(colour) * u64::from(a);
         }
     }
-    let most = ranges
-        .iter()
-        .max_by_key(|range| range.weight)
-        .copied()
-        .unwrap_or_default();
+    let most = ranges.iter().max_by_key(|range| range.weight).copied().unwrap_or_default();
     most.sums.map(|sum| {
-        let mean = (sum + most.weight / 2)
-            .checked_div(most.weight)
-            .unwrap_or_default();
+        let mean = (sum + most.weight / 2).checked_div(most.weight).unwrap_or_default();
         u8::try_from(mean).unwrap_or(u8::MAX)
     })
 }

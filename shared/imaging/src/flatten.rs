@@ -12,12 +12,7 @@ pub(crate) fn onto_white(raster: &Raster, budget: &Budget) -> Result<Raster, Rej
     for &[r, g, b, a] in pixels {
         data.extend([r, g, b].map(|colour| mix(colour, a)));
     }
-    Ok(Raster {
-        width: raster.width,
-        height: raster.height,
-        pixels: Pixels::Rgb,
-        data,
-    })
+    Ok(Raster { width: raster.width, height: raster.height, pixels: Pixels::Rgb, data })
 }
 
 /// `colour * alpha + white * (1 - alpha)`, rounded.

@@ -43,10 +43,7 @@ fn features(file: &[u8]) -> Result<ffi::WebPDecoderConfig, Fault> {
 /// Decodes a still into `pixels`, whose size is `width * height * channels(alpha)`. Where that is not
 /// the size of the picture, libwebp averages areas to get there while it decodes.
 pub(crate) fn decode(
-    file: &[u8],
-    (width, height): (u32, u32),
-    alpha: bool,
-    pixels: &mut [u8],
+    file: &[u8], (width, height): (u32, u32), alpha: bool, pixels: &mut [u8],
 ) -> Result<(), Fault> {
     let mut config = features(file)?;
     let stride = width as usize * channels(alpha);
@@ -60,11 +57,8 @@ pub(crate) fn decode(
         config.options.scaled_width = width;
         config.options.scaled_height = height;
     }
-    config.output.colorspace = if alpha {
-        ffi::WEBP_CSP_MODE::MODE_RGBA
-    } else {
-        ffi::WEBP_CSP_MODE::MODE_RGB
-    };
+    config.output.colorspace =
+        if alpha { ffi::WEBP_CSP_MODE::MODE_RGBA } else { ffi::WEBP_CSP_MODE::MODE_RGB };
     config.output.is_external_memory = 1;
     config.output.u.RGBA = ffi::WebPRGBABuffer {
         rgba: pixels.as_mut_ptr(),
@@ -82,8 +76,9 @@ pub(crate) fn decode(
 fn outcome(status: ffi::VP8StatusCode) -> Result<(), Fault> {
     match status {
         ffi::VP8StatusCode::VP8_STATUS_OK => Ok(()),
-        ffi::VP8StatusCode::VP8_STATUS_NOT_ENOUGH_DATA
-        | ffi::VP8StatusCode::VP8_STATUS_SUSPENDED => Err(Fault::Truncated),
+        ffi::VP8StatusCode::VP8_STATUS_NOT_ENOUGH_DATA | ffi::VP8StatusCode::VP8_STATUS_SUSPENDED => {
+            Err(Fault::Truncated)
+        }
         _ => Err(Fault::Broken),
     }
 }
@@ -112,11 +107,7 @@ impl Drop for Writer {
 
 /// Encodes `width * height * channels(alpha)` bytes, lossily.
 pub(crate) fn encode(
-    pixels: &[u8],
-    (width, height): (u32, u32),
-    alpha: bool,
-    quality: u8,
-    method: u8,
+    pixels: &[u8], (width, height): (u32, u32), alpha: bool, quality: u8, method: u8,
 ) -> Result<Vec<u8>, Fault> {
     let stride = width as usize * channels(alpha);
     if stride == 0 || pixels.len() != stride * height as usize {
@@ -144,12 +135,8 @@ pub(crate) fn encode(
         return Err(Fault::Broken);
     }
 
-    let mut writer = Writer(ffi::WebPMemoryWriter {
-        mem: std::ptr::null_mut(),
-        size: 0,
-        max_size: 0,
-        pad: [0],
-    });
+    let mut writer =
+        Writer(ffi::WebPMemoryWriter { mem: std::ptr::null_mut(), size: 0, max_size: 0, pad: [0] });
     // SAFETY: a live, exclusive structure that the call initialises.
     unsafe { ffi::WebPMemoryWriterInit(&raw mut writer.0) };
     picture.0.writer = Some(ffi::WebPMemoryWrite);
@@ -173,33 +160,18 @@ mod tests {
     #[test]
     fn sizes_that_do_not_fit_the_slices_are_refused() {
         let pixels = [0; 12];
-        assert_eq!(
-            encode(&pixels, (2, 3), false, 80, 4).unwrap_err(),
-            Fault::Broken
-        );
-        assert_eq!(
-            encode(&pixels, (0, 2), false, 80, 4).unwrap_err(),
-            Fault::Broken
-        );
+        assert_eq!(encode(&pixels, (2, 3), false, 80, 4).unwrap_err(), Fault::Broken);
+        assert_eq!(encode(&pixels, (0, 2), false, 80, 4).unwrap_err(), Fault::Broken);
         let file = encode(&pixels, (2, 2), false, 80, 4).unwrap();
         assert_eq!(size(&file).unwrap(), (2, 2));
-        assert_eq!(
-            decode(&file, (2, 2), false, &mut [0; 11]).unwrap_err(),
-            Fault::Broken
-        );
-        assert_eq!(
-            decode(&file, (2, 2), true, &mut [0; 12]).unwrap_err(),
-            Fault::Broken
-        );
+        assert_eq!(decode(&file, (2, 2), false, &mut [0; 11]).unwrap_err(), Fault::Broken);
+        assert_eq!(decode(&file, (2, 2), true, &mut [0; 12]).unwrap_err(), Fault::Broken);
         decode(&file, (2, 2), false, &mut [0; 12]).unwrap();
     }
 
     #[test]
     fn sides_that_webp_cannot_hold_are_refused() {
         let pixels = vec![0; 16_384 * 3];
-        assert_eq!(
-            encode(&pixels, (16_384, 1), false, 80, 4).unwrap_err(),
-            Fault::Broken
-        );
+        assert_eq!(encode(&pixels, (16_384, 1), false, 80, 4).unwrap_err(), Fault::Broken);
     }
 }

@@ -52,10 +52,7 @@ impl Limits {
             within(quantity, found, limit)?;
         }
         if header.frames > self.frames {
-            return Err(Reject::TooManyFrames {
-                found: header.frames,
-                limit: self.frames,
-            });
+            return Err(Reject::TooManyFrames { found: header.frames, limit: self.frames });
         }
         // A still picture has its own limit, whatever is said of animations.
         if header.frames > 1 {
@@ -67,15 +64,7 @@ impl Limits {
 }
 
 fn within(quantity: &'static str, found: u64, limit: u64) -> Result<(), Reject> {
-    if found > limit {
-        Err(Reject::TooLarge {
-            quantity,
-            found,
-            limit,
-        })
-    } else {
-        Ok(())
-    }
+    if found > limit { Err(Reject::TooLarge { quantity, found, limit }) } else { Ok(()) }
 }
 
 /// What rendering one file may take. Checked between the steps: one step may run over the deadline,
@@ -91,34 +80,19 @@ pub struct Budget {
 impl Budget {
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self {
-            deadline: Instant::now() + std::time::Duration::from_mins(1),
-            memory: 1 << 20,
-        }
+        Self { deadline: Instant::now() + std::time::Duration::from_mins(1), memory: 1 << 20 }
     }
 
     pub(crate) fn still_time(&self) -> Result<(), Reject> {
-        if Instant::now() < self.deadline {
-            Ok(())
-        } else {
-            Err(Reject::OutOfTime)
-        }
+        if Instant::now() < self.deadline { Ok(()) } else { Err(Reject::OutOfTime) }
     }
 
     /// Whether a step that holds `bytes` at its peak may begin.
     pub(crate) fn afford(&self, bytes: u64) -> Result<(), Reject> {
-        if bytes <= self.memory {
-            Ok(())
-        } else {
-            Err(self.refusal(bytes))
-        }
+        if bytes <= self.memory { Ok(()) } else { Err(self.refusal(bytes)) }
     }
 
     pub(crate) fn refusal(&self, bytes: u64) -> Reject {
-        Reject::TooLarge {
-            quantity: "bytes of memory to process",
-            found: bytes,
-            limit: self.memory,
-        }
+        Reject::TooLarge { quantity: "bytes of memory to process", found: bytes, limit: self.memory }
     }
 }

@@ -26,19 +26,13 @@ pub fn metadata(bytes: &[u8], header: &Header) -> Metadata {
     let Some(exif) = container::exif(bytes, header.format).and_then(parse) else {
         return Metadata::default();
     };
-    Metadata {
-        taken_at: taken_at(&exif),
-        camera: camera(&exif),
-    }
+    Metadata { taken_at: taken_at(&exif), camera: camera(&exif) }
 }
 
 /// The orientation in an EXIF block.
 pub(crate) fn orientation(block: &[u8]) -> Orientation {
-    let value = parse(block).and_then(|exif| {
-        exif.get_field(Tag::Orientation, In::PRIMARY)?
-            .value
-            .get_uint(0)
-    });
+    let value =
+        parse(block).and_then(|exif| exif.get_field(Tag::Orientation, In::PRIMARY)?.value.get_uint(0));
     value.map(Orientation::from_exif).unwrap_or_default()
 }
 
@@ -68,22 +62,12 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
 /// is when the file was last changed, which is another thing.
 fn taken_at(exif: &Exif) -> Option<String> {
     [
-        (
-            Tag::DateTimeOriginal,
-            Tag::SubSecTimeOriginal,
-            Tag::OffsetTimeOriginal,
-        ),
-        (
-            Tag::DateTimeDigitized,
-            Tag::SubSecTimeDigitized,
-            Tag::OffsetTimeDigitized,
-        ),
+        (Tag::DateTimeOriginal, Tag::SubSecTimeOriginal, Tag::OffsetTimeOriginal),
+        (Tag::DateTimeDigitized, Tag::SubSecTimeDigitized, Tag::OffsetTimeDigitized),
     ]
     .into_iter()
     .find_map(|(date, fraction, offset)| {
-        let mut time = DateTime::from_ascii(ascii(exif, date)?)
-            .ok()
-            .filter(is_real)?;
+        let mut time = DateTime::from_ascii(ascii(exif, date)?).ok().filter(is_real)?;
         if let Some(text) = ascii(exif, fraction) {
             // A failure leaves the field empty, which is what it then means.
             let _ = time.parse_subsec(text.trim_ascii());
@@ -96,8 +80,8 @@ fn taken_at(exif: &Exif) -> Option<String> {
 }
 
 fn is_real(time: &DateTime) -> bool {
-    let leap = time.year.is_multiple_of(4)
-        && (!time.year.is_multiple_of(100) || time.year.is_multiple_of(400));
+    let leap =
+        time.year.is_multiple_of(4) && (!time.year.is_multiple_of(100) || time.year.is_multiple_of(400));
     let days = match time.month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
@@ -123,10 +107,7 @@ fn rfc3339(time: &DateTime) -> String {
         let _ = write!(text, ".{:03}", nanoseconds / 1_000_000);
     }
     // Offsets in use end at +14:00.
-    if let Some(offset) = time
-        .offset
-        .filter(|offset| offset.unsigned_abs() <= 14 * 60)
-    {
+    if let Some(offset) = time.offset.filter(|offset| offset.unsigned_abs() <= 14 * 60) {
         let sign = if offset < 0 { '-' } else { '+' };
         let minutes = offset.unsigned_abs();
         let _ = write!(text, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
@@ -153,10 +134,7 @@ fn camera(exif: &Exif) -> Option<String> {
 fn name(raw: Option<&[u8]>) -> String {
     let text = String::from_utf8_lossy(raw.unwrap_or_default());
     let printable = |c: char| !c.is_control() && c != char::REPLACEMENT_CHARACTER;
-    let clean: String = text
-        .chars()
-        .map(|c| if printable(c) { c } else { ' ' })
-        .collect();
+    let clean: String = text.chars().map(|c| if printable(c) { c } else { ' ' }).collect();
     let words: Vec<&str> = clean.split_whitespace().collect();
     words.join(" ").chars().take(LONGEST_NAME).collect()
 }

@@ -65,11 +65,7 @@ impl Orientation {
 }
 
 /// Turns the pixels of `raster` upright.
-pub(crate) fn orient(
-    raster: Raster,
-    orientation: Orientation,
-    budget: &Budget,
-) -> Result<Raster, Reject> {
+pub(crate) fn orient(raster: Raster, orientation: Orientation, budget: &Budget) -> Result<Raster, Reject> {
     if orientation == Orientation::Upright {
         return Ok(raster);
     }
@@ -104,12 +100,7 @@ fn reorder<const N: usize>(stored: &Raster, orientation: Orientation) -> Raster 
             data.extend_from_slice(&pixels[from_y * stride + from_x]);
         }
     }
-    Raster {
-        width,
-        height,
-        pixels: stored.pixels,
-        data,
-    }
+    Raster { width, height, pixels: stored.pixels, data }
 }
 
 #[cfg(test)]
@@ -122,12 +113,7 @@ mod tests {
     /// 4 5 6
     /// ```
     fn stored() -> Raster {
-        Raster {
-            width: 3,
-            height: 2,
-            pixels: Pixels::Gray,
-            data: vec![1, 2, 3, 4, 5, 6],
-        }
+        Raster { width: 3, height: 2, pixels: Pixels::Gray, data: vec![1, 2, 3, 4, 5, 6] }
     }
 
     #[test]

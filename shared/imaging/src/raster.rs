@@ -44,26 +44,15 @@ pub(crate) struct Raster {
 
 impl Raster {
     /// All zeros: black, or transparent where there is alpha.
-    pub(crate) fn blank(
-        width: u32,
-        height: u32,
-        pixels: Pixels,
-        budget: &Budget,
-    ) -> Result<Self, Reject> {
+    pub(crate) fn blank(width: u32, height: u32, pixels: Pixels, budget: &Budget) -> Result<Self, Reject> {
         let bytes = pixels.bytes(width, height);
         budget.afford(bytes)?;
         // Affordable memory may still not be there; a failed allocation must not abort the process.
         let size = usize::try_from(bytes).map_err(|_| budget.refusal(bytes))?;
         let mut data = Vec::new();
-        data.try_reserve_exact(size)
-            .map_err(|_| budget.refusal(bytes))?;
+        data.try_reserve_exact(size).map_err(|_| budget.refusal(bytes))?;
         data.resize(size, 0);
-        Ok(Self {
-            width,
-            height,
-            pixels,
-            data,
-        })
+        Ok(Self { width, height, pixels, data })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -74,10 +63,7 @@ impl Raster {
     pub(crate) fn is_opaque(&self) -> bool {
         let channels = self.pixels.channels();
         !self.pixels.has_alpha()
-            || self
-                .data
-                .chunks_exact(channels)
-                .all(|pixel| pixel[channels - 1] == u8::MAX)
+            || self.data.chunks_exact(channels).all(|pixel| pixel[channels - 1] == u8::MAX)
     }
 
     /// Removes an alpha channel, in place, whatever it holds.
@@ -100,10 +86,7 @@ impl Raster {
 
     /// Lays this picture, which is RGB or RGBA, onto a transparent canvas at `(left, top)`. What sticks out is cut off.
     pub(crate) fn onto_canvas(
-        self,
-        (width, height): (u32, u32),
-        (left, top): (u32, u32),
-        budget: &Budget,
+        self, (width, height): (u32, u32), (left, top): (u32, u32), budget: &Budget,
     ) -> Result<Self, Reject> {
         if (self.width, self.height, left, top) == (width, height, 0, 0) {
             return Ok(self);
@@ -117,10 +100,7 @@ impl Raster {
         }
         let channels = self.pixels.channels();
         let from_rows = self.data.chunks_exact(self.width as usize * channels);
-        let to_rows = canvas
-            .data
-            .chunks_exact_mut(width as usize * 4)
-            .skip(top as usize);
+        let to_rows = canvas.data.chunks_exact_mut(width as usize * 4).skip(top as usize);
         for (from, to) in from_rows.zip(to_rows).take(rows) {
             let from = from.chunks_exact(channels).take(columns);
             let to = to.chunks_exact_mut(4).skip(left as usize);
@@ -141,12 +121,7 @@ mod tests {
 
     fn white(width: u32, height: u32) -> Raster {
         let data = vec![255; (width * height * 3) as usize];
-        Raster {
-            width,
-            height,
-            pixels: Pixels::Rgb,
-            data,
-        }
+        Raster { width, height, pixels: Pixels::Rgb, data }
     }
 
     fn alphas(canvas: &Raster) -> Vec<u8> {
@@ -155,39 +130,27 @@ mod tests {
 
     #[test]
     fn a_frame_lands_where_it_belongs_and_is_cut_at_the_edge_of_the_canvas() {
-        let placed = white(2, 2)
-            .onto_canvas((3, 3), (1, 2), &Budget::for_tests())
-            .unwrap();
+        let placed = white(2, 2).onto_canvas((3, 3), (1, 2), &Budget::for_tests()).unwrap();
         assert_eq!(alphas(&placed), [0, 0, 0, 0, 0, 0, 0, 255, 255]);
 
-        let outside = white(2, 2)
-            .onto_canvas((3, 3), (7, 9), &Budget::for_tests())
-            .unwrap();
+        let outside = white(2, 2).onto_canvas((3, 3), (7, 9), &Budget::for_tests()).unwrap();
         assert_eq!(alphas(&outside), [0; 9]);
 
-        let larger = white(9, 9)
-            .onto_canvas((2, 1), (0, 0), &Budget::for_tests())
-            .unwrap();
+        let larger = white(9, 9).onto_canvas((2, 1), (0, 0), &Budget::for_tests()).unwrap();
         assert_eq!(alphas(&larger), [255; 2]);
     }
 
     #[test]
     fn dropping_alpha_keeps_the_colours() {
         let data = vec![1, 2, 3, 255, 4, 5, 6, 255];
-        let mut raster = Raster {
-            width: 2,
-            height: 1,
-            pixels: Pixels::Rgba,
-            data,
-        };
+        let mut raster = Raster { width: 2, height: 1, pixels: Pixels::Rgba, data };
         raster.drop_alpha();
         assert_eq!(raster.data, [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
     fn what_is_over_the_budget_is_refused_before_it_is_allocated() {
-        let refused =
-            Raster::blank(60_000, 60_000, Pixels::Rgba, &Budget::for_tests()).unwrap_err();
+        let refused = Raster::blank(60_000, 60_000, Pixels::Rgba, &Budget::for_tests()).unwrap_err();
         assert_eq!(refused.code(), "too-large");
     }
 }

@@ -87,12 +87,7 @@ impl Recipe {
         } else {
             (width, height)
         };
-        Plan {
-            width,
-            height,
-            format: self.format,
-            quality: self.quality.clamp(1, 100),
-        }
+        Plan { width, height, format: self.format, quality: self.quality.clamp(1, 100) }
     }
 }
 

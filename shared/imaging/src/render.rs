@@ -51,27 +51,16 @@ const LOOK: u32 = 100;
 /// 5. for every plan, from the largest to the smallest: **resize**, **flatten** where the format has no
 ///    alpha, **encode**;
 /// 6. **facts**, from the smallest.
-pub fn render(
-    bytes: &[u8],
-    header: &Header,
-    plans: &[Plan],
-    budget: &Budget,
-) -> Result<Rendered, Reject> {
+pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Rendered, Reject> {
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by_key(|&index| {
-        let Plan {
-            width,
-            height,
-            format,
-            quality,
-        } = plans[index];
+        let Plan { width, height, format, quality } = plans[index];
         Reverse((width, height, format.extension(), quality))
     });
-    let largest = order.first().map_or(
-        (LOOK.min(header.width), LOOK.min(header.height)),
-        |&index| (plans[index].width, plans[index].height),
-    );
+    let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
+        (plans[index].width, plans[index].height)
+    });
 
     let (mut raster, opaque) = prepare(bytes, header, largest, budget)?;
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
@@ -87,34 +76,18 @@ pub fn render(
         raster = resize(raster, (plan.width, plan.height), budget)?;
         budget.still_time()?;
         let bytes = finish(&raster, &plan, budget)?;
-        let Plan {
-            width,
-            height,
-            format,
-            ..
-        } = plan;
-        pictures[index] = Some(Picture {
-            width,
-            height,
-            format,
-            bytes,
-        });
+        let Plan { width, height, format, .. } = plan;
+        pictures[index] = Some(Picture { width, height, format, bytes });
         last = Some(index);
         budget.still_time()?;
     }
     let facts = facts(raster, opaque, budget)?;
-    Ok(Rendered {
-        pictures: pictures.into_iter().flatten().collect(),
-        facts,
-    })
+    Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
 }
 
 /// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.
 fn prepare(
-    bytes: &[u8],
-    header: &Header,
-    largest: (u32, u32),
-    budget: &Budget,
+    bytes: &[u8], header: &Header, largest: (u32, u32), budget: &Budget,
 ) -> Result<(Raster, bool), Reject> {
     let stored = header.orientation.upright(largest);
 

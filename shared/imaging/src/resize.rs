@@ -13,9 +13,7 @@ const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 /// when pixels are mixed. It happens in place, which is why the source is consumed: the library's own
 /// way would copy it.
 pub(crate) fn resize(
-    mut raster: Raster,
-    (width, height): (u32, u32),
-    budget: &Budget,
+    mut raster: Raster, (width, height): (u32, u32), budget: &Budget,
 ) -> Result<Raster, Reject> {
     if (raster.width, raster.height) == (width, height) {
         return Ok(raster);
@@ -26,9 +24,7 @@ pub(crate) fn resize(
     budget.afford(raster.bytes() + between + result)?;
 
     let mut resized = Raster::blank(width, height, raster.pixels, budget)?;
-    in_place(&mut raster, |image| {
-        MulDiv::new().multiply_alpha_inplace(image)
-    })?;
+    in_place(&mut raster, |image| MulDiv::new().multiply_alpha_inplace(image))?;
     codec::guard(|| {
         let kind = pixel_type(raster.pixels);
         let from = ImageRef::new(raster.width, raster.height, &raster.data, kind);
@@ -37,21 +33,14 @@ pub(crate) fn resize(
         let mut to = to.map_err(|_| FAILED)?;
         let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
         let options = ResizeOptions::new().resize_alg(lanczos).use_alpha(false);
-        Resizer::new()
-            .resize(&from, &mut to, &options)
-            .map_err(|_| FAILED)
+        Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)
     })?;
-    in_place(&mut resized, |image| {
-        MulDiv::new().divide_alpha_inplace(image)
-    })?;
+    in_place(&mut resized, |image| MulDiv::new().divide_alpha_inplace(image))?;
     Ok(resized)
 }
 
 /// Nothing happens to pixels without alpha.
-fn in_place<E>(
-    raster: &mut Raster,
-    change: impl FnOnce(&mut Image) -> Result<(), E>,
-) -> Result<(), Reject> {
+fn in_place<E>(raster: &mut Raster, change: impl FnOnce(&mut Image) -> Result<(), E>) -> Result<(), Reject> {
     if !raster.pixels.has_alpha() {
         return Ok(());
     }

@@ -36,26 +36,17 @@ struct Blocks<'a> {
 
 /// How long a colour table is that these packed fields announce (sections 18 and 20).
 fn table_length(packed: u8) -> usize {
-    if packed & 0x80 == 0 {
-        0
-    } else {
-        3 << (1 + (packed & 7))
-    }
+    if packed & 0x80 == 0 { 0 } else { 3 << (1 + (packed & 7)) }
 }
 
 /// What precedes the first block: the screen and its colour table.
 fn screen(bytes: &[u8]) -> Result<&[u8], Reject> {
     let packed = *bytes.get(10).ok_or(Reject::Truncated)?;
-    bytes
-        .get(..SCREEN + table_length(packed))
-        .ok_or(Reject::Truncated)
+    bytes.get(..SCREEN + table_length(packed)).ok_or(Reject::Truncated)
 }
 
 fn blocks(bytes: &[u8]) -> Result<Blocks<'_>, Reject> {
-    Ok(Blocks {
-        cursor: Cursor::new(bytes, screen(bytes)?.len()),
-        over: false,
-    })
+    Ok(Blocks { cursor: Cursor::new(bytes, screen(bytes)?.len()), over: false })
 }
 
 impl<'a> Blocks<'a> {
@@ -89,18 +80,11 @@ impl<'a> Blocks<'a> {
             0x21 => {
                 let label = self.cursor.u8()?;
                 let first = *self.cursor.rest().first().ok_or(Reject::Truncated)?;
-                let fields = self
-                    .cursor
-                    .rest()
-                    .get(1..=usize::from(first))
-                    .unwrap_or_default();
+                let fields = self.cursor.rest().get(1..=usize::from(first)).unwrap_or_default();
                 self.skip_data()?;
                 let whole = &self.cursor.bytes[start..self.cursor.at];
                 Ok(Some(match (label, fields) {
-                    (0xf9, &[packed, ..]) => Block::Control {
-                        transparent: packed & 1 == 1,
-                        whole,
-                    },
+                    (0xf9, &[packed, ..]) => Block::Control { transparent: packed & 1 == 1, whole },
                     (0xff, name) => Block::Application { name, whole },
                     _ => Block::Other,
                 }))
@@ -134,18 +118,10 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
     let (mut frames, mut alpha, mut largest) = (0_u32, false, 0);
     for block in blocks(bytes)? {
         match block? {
-            Block::Picture {
-                x,
-                y,
-                width,
-                height,
-                ..
-            } => {
+            Block::Picture { x, y, width, height, .. } => {
                 if frames == 0 {
-                    let (reach_x, reach_y) = (
-                        u32::from(x) + u32::from(width),
-                        u32::from(y) + u32::from(height),
-                    );
+                    let (reach_x, reach_y) =
+                        (u32::from(x) + u32::from(width), u32::from(y) + u32::from(height));
                     if size.0 == 0 || size.1 == 0 {
                         size = (reach_x, reach_y);
                     }
@@ -185,10 +161,7 @@ pub(crate) fn clean(bytes: &[u8]) -> Result<Vec<u8>, Reject> {
                 clean.extend(control.take().unwrap_or_default());
                 clean.extend(whole);
             }
-            Block::Application {
-                name: b"NETSCAPE2.0" | b"ANIMEXTS1.0" | b"ICCRGBG1012",
-                whole,
-            } => {
+            Block::Application { name: b"NETSCAPE2.0" | b"ANIMEXTS1.0" | b"ICCRGBG1012", whole } => {
                 clean.extend(whole);
             }
             Block::Application { .. } => {}

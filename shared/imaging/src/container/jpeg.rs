@@ -37,11 +37,7 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            cursor: Cursor::new(bytes, 2),
-            in_scan: false,
-            over: false,
-        }
+        Self { cursor: Cursor::new(bytes, 2), in_scan: false, over: false }
     }
 
     fn next_part(&mut self) -> Result<Option<Part<'a>>, Reject> {
@@ -62,9 +58,7 @@ impl<'a> Parts<'a> {
             END_OF_IMAGE => Ok(None),
             0xc0..=0xcf | START_OF_SCAN..=0xfe => {
                 let length = usize::from(u16::from_be_bytes(self.cursor.array()?));
-                let length = length
-                    .checked_sub(2)
-                    .ok_or(Reject::Undecodable("a segment's length"))?;
+                let length = length.checked_sub(2).ok_or(Reject::Undecodable("a segment's length"))?;
                 self.in_scan = marker == START_OF_SCAN;
                 Ok(Some(Part::Segment(marker, self.cursor.take(length)?)))
             }
@@ -123,8 +117,7 @@ impl<'a> Frame<'a> {
             // Tables (DHT, JPG, DAC) are in the same range.
             _ => return Ok(None),
         };
-        let Some((&[precision, h0, h1, w0, w1, count], components)) = payload.split_first_chunk()
-        else {
+        let Some((&[precision, h0, h1, w0, w1, count], components)) = payload.split_first_chunk() else {
             return Err(Reject::Undecodable("its frame header"));
         };
         if precision != 8 {
@@ -135,9 +128,7 @@ impl<'a> Frame<'a> {
             return Err(Reject::Undecodable("its frame header"));
         }
         if !matches!(count, 1 | 3 | 4) {
-            return Err(Reject::UnsupportedFormat(
-                "JPEG with other than 1, 3 or 4 components",
-            ));
+            return Err(Reject::UnsupportedFormat("JPEG with other than 1, 3 or 4 components"));
         }
         Ok(Some(Self {
             progressive,
@@ -149,17 +140,14 @@ impl<'a> Frame<'a> {
 
     /// Horizontal and vertical sampling factors of each component.
     fn factors(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.components
-            .iter()
-            .map(|&[_, sampling, _]| (u64::from(sampling >> 4), u64::from(sampling & 15)))
+        self.components.iter().map(|&[_, sampling, _]| (u64::from(sampling >> 4), u64::from(sampling & 15)))
     }
 
     /// Coefficients of all components: two bytes each is what a decoder keeps of a progressive image.
     fn coefficients(&self) -> u64 {
         let across = self.factors().map(|(h, _)| h).max().unwrap_or(1).max(1);
         let down = self.factors().map(|(_, v)| v).max().unwrap_or(1).max(1);
-        let units =
-            u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
+        let units = u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
         units * 64 * self.factors().map(|(h, v)| h * v).sum::<u64>()
     }
 }
@@ -195,12 +183,10 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
 }
 
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    Parts::new(bytes)
-        .map_while(Result::ok)
-        .find_map(|part| match part {
-            Part::Segment(APP1, payload) if payload.starts_with(EXIF) => Some(payload),
-            _ => None,
-        })
+    Parts::new(bytes).map_while(Result::ok).find_map(|part| match part {
+        Part::Segment(APP1, payload) if payload.starts_with(EXIF) => Some(payload),
+        _ => None,
+    })
 }
 
 /// The colour profile, put together from its segments (ICC.1:2022, B.4). Broken ones are no profile.
@@ -223,16 +209,8 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     let whole = chunks
         .iter()
         .enumerate()
-        .all(|(index, &(number, count, _))| {
-            usize::from(number) == index + 1 && usize::from(count) == total
-        });
-    (whole && total > 0).then(|| {
-        chunks
-            .iter()
-            .flat_map(|&(_, _, data)| data)
-            .copied()
-            .collect()
-    })
+        .all(|(index, &(number, count, _))| usize::from(number) == index + 1 && usize::from(count) == total);
+    (whole && total > 0).then(|| chunks.iter().flat_map(|&(_, _, data)| data).copied().collect())
 }
 
 /// How the coefficients are spread over the scans.
@@ -271,19 +249,11 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
     while let Some(part) = parts.next() {
         match part? {
             Part::Segment(START_OF_SCAN, payload) => {
-                let frame = frame
-                    .as_ref()
-                    .ok_or(Reject::Undecodable("a scan before its frame"))?;
+                let frame = frame.as_ref().ok_or(Reject::Undecodable("a scan before its frame"))?;
                 let components = progress.scan(frame, payload)?;
                 interleaved &= scans > 0 || components == frame.components.len();
                 scans += 1;
-                if scans
-                    > if frame.progressive {
-                        MOST_SCANS
-                    } else {
-                        frame.components.len()
-                    }
-                {
+                if scans > if frame.progressive { MOST_SCANS } else { frame.components.len() } {
                     return Err(Reject::Undecodable("too many scans"));
                 }
             }
@@ -328,9 +298,7 @@ struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self {
-            bits: [[None; 64]; 4],
-        }
+        Self { bits: [[None; 64]; 4] }
     }
 }
 
@@ -339,9 +307,7 @@ impl Progress {
     fn scan(&mut self, frame: &Frame, payload: &[u8]) -> Result<usize, Reject> {
         const BROKEN: Reject = Reject::Undecodable("a scan header");
         let (&count, rest) = payload.split_first().ok_or(BROKEN)?;
-        let (components, rest) = rest
-            .split_at_checked(2 * usize::from(count))
-            .ok_or(BROKEN)?;
+        let (components, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or(BROKEN)?;
         let &[first, last, approximation] = rest else {
             return Err(BROKEN);
         };
@@ -352,13 +318,8 @@ impl Progress {
             (0, 63, 0)
         };
         for component in components.chunks_exact(2) {
-            let index = frame
-                .components
-                .iter()
-                .position(|&[id, ..]| id == component[0]);
-            let band = self.bits[index.ok_or(BROKEN)?]
-                .get_mut(first..=last)
-                .ok_or(BROKEN)?;
+            let index = frame.components.iter().position(|&[id, ..]| id == component[0]);
+            let band = self.bits[index.ok_or(BROKEN)?].get_mut(first..=last).ok_or(BROKEN)?;
             band.fill(Some(low));
         }
         Ok(usize::from(count))
@@ -399,8 +360,7 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
             0xc0..=0xcf | START_OF_SCAN..=0xdf => segment(&mut clean, marker, &[payload]),
             APP0 => {
                 // Version, units and densities; the thumbnail after them is declared 0 x 0.
-                if let (b"JFIF\0", Some(fields)) =
-                    (payload.get(..5).unwrap_or_default(), payload.get(5..12))
+                if let (b"JFIF\0", Some(fields)) = (payload.get(..5).unwrap_or_default(), payload.get(5..12))
                 {
                     segment(&mut clean, APP0, &[b"JFIF\0", fields, &[0, 0]]);
                 }

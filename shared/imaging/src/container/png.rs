@@ -20,10 +20,7 @@ struct Chunks<'a> {
 }
 
 fn chunks(bytes: &[u8]) -> Chunks<'_> {
-    Chunks {
-        cursor: Cursor::new(bytes, SIGNATURE),
-        over: false,
-    }
+    Chunks { cursor: Cursor::new(bytes, SIGNATURE), over: false }
 }
 
 impl<'a> Chunks<'a> {
@@ -36,11 +33,7 @@ impl<'a> Chunks<'a> {
         }
         let data = self.cursor.take(length as usize)?;
         self.cursor.take(4)?;
-        Ok(Chunk {
-            name,
-            data,
-            whole: &self.cursor.bytes[start..self.cursor.at],
-        })
+        Ok(Chunk { name, data, whole: &self.cursor.bytes[start..self.cursor.at] })
     }
 }
 
@@ -94,9 +87,7 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
 
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut chunks = chunks(bytes).map_while(Result::ok);
-    chunks
-        .find(|chunk| chunk.name == *b"eXIf")
-        .map(|chunk| chunk.data)
+    chunks.find(|chunk| chunk.name == *b"eXIf").map(|chunk| chunk.data)
 }
 
 /// Whether the file goes on to its last chunk.
@@ -117,9 +108,10 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
                     write_chunk(&mut clean, *b"eXIf", tiff);
                 }
             }
-            b"PLTE" | b"IDAT" | b"IEND" | b"tRNS" | b"acTL" | b"fcTL" | b"fdAT" | b"bKGD"
-            | b"cHRM" | b"cICP" | b"cLLI" | b"gAMA" | b"iCCP" | b"mDCV" | b"pHYs" | b"sBIT"
-            | b"sRGB" => clean.extend(chunk.whole),
+            b"PLTE" | b"IDAT" | b"IEND" | b"tRNS" | b"acTL" | b"fcTL" | b"fdAT" | b"bKGD" | b"cHRM"
+            | b"cICP" | b"cLLI" | b"gAMA" | b"iCCP" | b"mDCV" | b"pHYs" | b"sBIT" | b"sRGB" => {
+                clean.extend(chunk.whole);
+            }
             // An unknown critical chunk means that the rest cannot be understood without it (5.4).
             [first, ..] if first.is_ascii_uppercase() => {
                 return Err(Reject::Undecodable("a chunk of an unknown kind"));
@@ -143,12 +135,11 @@ fn write_chunk(to: &mut Vec<u8>, name: [u8; 4], data: &[u8]) {
 /// CRC-32 as in annex D, a bit at a time: it covers 30 bytes, for which a table is no gain.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 {
-                (crc >> 1) ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            }
-        })
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| {
+                if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+            },
+        )
     })
 }

@@ -25,10 +25,7 @@ struct Chunks<'a> {
 
 impl<'a> Chunks<'a> {
     fn within(bytes: &'a [u8]) -> Self {
-        Self {
-            cursor: Cursor::new(bytes, 0),
-            over: false,
-        }
+        Self { cursor: Cursor::new(bytes, 0), over: false }
     }
 
     /// The chunks of a file, as far as its RIFF header says that it goes.
@@ -36,9 +33,7 @@ impl<'a> Chunks<'a> {
         let mut cursor = Cursor::new(bytes, 4);
         let length = u32::from_le_bytes(cursor.array()?);
         let body = cursor.take(length as usize)?;
-        Ok(Self::within(
-            body.strip_prefix(b"WEBP").ok_or(Reject::NotAnImage)?,
-        ))
+        Ok(Self::within(body.strip_prefix(b"WEBP").ok_or(Reject::NotAnImage)?))
     }
 
     fn next_chunk(&mut self) -> Result<Chunk<'a>, Reject> {
@@ -120,9 +115,7 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
     }
     let size = canvas.or(still).ok_or(BROKEN)?;
     if frames == 0 && still != Some(size) {
-        return Err(Reject::Undecodable(
-            "its canvas is not the size of its picture",
-        ));
+        return Err(Reject::Undecodable("its canvas is not the size of its picture"));
     }
     if reach.0 > size.0 || reach.1 > size.1 {
         return Err(Reject::Undecodable("a frame reaches out of its canvas"));
@@ -143,9 +136,7 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
 
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut chunks = Chunks::of_file(bytes).ok()?.map_while(Result::ok);
-    chunks
-        .find(|chunk| chunk.name == *b"EXIF")
-        .map(|chunk| chunk.data)
+    chunks.find(|chunk| chunk.name == *b"EXIF").map(|chunk| chunk.data)
 }
 
 /// The colour profile and the first picture of a complete file.
@@ -175,24 +166,12 @@ pub(crate) fn first(bytes: &[u8]) -> Result<First<'_>, Reject> {
                     let lossless = chunk.name == *b"VP8L";
                     let alpha = if lossless { hint } else { flag };
                     let (x, y, file, icc) = (0, 0, None, None);
-                    first = Some(First {
-                        icc,
-                        x,
-                        y,
-                        width,
-                        height,
-                        alpha,
-                        lossless,
-                        file,
-                    });
+                    first = Some(First { icc, x, y, width, height, alpha, lossless, file });
                 }
             }
         }
     }
-    Ok(First {
-        icc,
-        ..first.ok_or(Reject::Undecodable("it has no picture"))?
-    })
+    Ok(First { icc, ..first.ok_or(Reject::Undecodable("it has no picture"))? })
 }
 
 /// Where an animation frame goes on the canvas (2.7.1.1).
@@ -218,12 +197,7 @@ impl Place {
 
 /// Makes a still of an animation frame.
 fn frame(data: &[u8]) -> Result<First<'_>, Reject> {
-    let Place {
-        x,
-        y,
-        width,
-        height,
-    } = Place::read(data)?;
+    let Place { x, y, width, height } = Place::read(data)?;
     let rest = data.get(FRAME_HEADER..).ok_or(BROKEN)?;
     let (mut picture, mut alpha_chunk) = (None, None);
     for chunk in Chunks::within(rest) {
@@ -239,37 +213,20 @@ fn frame(data: &[u8]) -> Result<First<'_>, Reject> {
     }
     let (picture, hint) = picture.ok_or(BROKEN)?;
     let lossless = picture.name == *b"VP8L";
-    let alpha = if lossless {
-        hint
-    } else {
-        alpha_chunk.is_some()
-    };
+    let alpha = if lossless { hint } else { alpha_chunk.is_some() };
     let [w0, w1, w2, _] = (width - 1).to_le_bytes();
     let [h0, h1, h2, _] = (height - 1).to_le_bytes();
 
     let mut file = Vec::with_capacity(data.len() + 64);
     file.extend(b"RIFF\0\0\0\0WEBP");
     let flags = if alpha { ALPHA_FLAG } else { 0 };
-    write_chunk(
-        &mut file,
-        *b"VP8X",
-        &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2],
-    );
+    write_chunk(&mut file, *b"VP8X", &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2]);
     if let Some(data) = alpha_chunk.filter(|_| !lossless) {
         write_chunk(&mut file, *b"ALPH", data);
     }
     write_chunk(&mut file, picture.name, picture.data);
     set_length(&mut file);
-    Ok(First {
-        icc: None,
-        x,
-        y,
-        width,
-        height,
-        alpha,
-        lossless,
-        file: Some(file),
-    })
+    Ok(First { icc: None, x, y, width, height, alpha, lossless, file: Some(file) })
 }
 
 /// Copies the picture or the animation and the colour profile.
@@ -282,19 +239,11 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
         match (&chunk.name, chunk.data) {
             (b"VP8X", &[flags, _, _, _, ref size @ ..]) if size.len() >= 6 => {
                 let kept = flags & !(EXIF_FLAG | XMP_FLAG);
-                let flags = if exif.is_some() {
-                    kept | EXIF_FLAG
-                } else {
-                    kept
-                };
+                let flags = if exif.is_some() { kept | EXIF_FLAG } else { kept };
                 let [w0, w1, w2, h0, h1, h2, ..] = *size else {
                     return Err(BROKEN);
                 };
-                write_chunk(
-                    &mut clean,
-                    chunk.name,
-                    &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2],
-                );
+                write_chunk(&mut clean, chunk.name, &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2]);
             }
             (b"ANMF", data) => {
                 pictures += 1;

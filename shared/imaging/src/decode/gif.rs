@@ -16,16 +16,11 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
 
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
-    options.set_memory_limit(MemoryLimit::Bytes(
-        NonZeroU64::new(memory).unwrap_or(NonZeroU64::MIN),
-    ));
+    options.set_memory_limit(MemoryLimit::Bytes(NonZeroU64::new(memory).unwrap_or(NonZeroU64::MIN)));
     // Comments and plain text are skipped by the walker and have to be here.
     options.allow_unknown_blocks(true);
     let mut decoder = options.read_info(bytes).map_err(reject)?;
-    let frame = decoder
-        .next_frame_info()
-        .map_err(reject)?
-        .ok_or(Reject::Undecodable("it has no picture"))?;
+    let frame = decoder.next_frame_info().map_err(reject)?.ok_or(Reject::Undecodable("it has no picture"))?;
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     let position = (u32::from(frame.left), u32::from(frame.top));
     if width == 0 || height == 0 {
@@ -34,18 +29,13 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     let mut raster = Raster::blank(width, height, Pixels::Rgba, budget)?;
     decoder.read_into_buffer(&mut raster.data).map_err(reject)?;
     let raster = raster.onto_canvas((header.width, header.height), position, budget)?;
-    Ok(Decoded {
-        raster,
-        icc: decoder.icc_profile().map(<[u8]>::to_vec),
-    })
+    Ok(Decoded { raster, icc: decoder.icc_profile().map(<[u8]>::to_vec) })
 }
 
 fn reject(error: DecodingError) -> Reject {
     match error {
         DecodingError::UnexpectedEof => Reject::Truncated,
-        DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Reject::Truncated
-        }
+        DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Reject::Truncated,
         _ => Reject::Undecodable("its data makes no sense"),
     }
 }

@@ -43,10 +43,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
         let data = bytes.get(..whole.data_end).ok_or(Reject::Truncated)?;
         pixels(&[data, &TRIPWIRE].concat(), &whole, header, budget)?
     };
-    Ok(Decoded {
-        raster,
-        icc: jpeg::icc(bytes),
-    })
+    Ok(Decoded { raster, icc: jpeg::icc(bytes) })
 }
 
 /// Refuses what zune-jpeg 0.5 turns into noise without an error, as a comparison with libjpeg-turbo
@@ -94,9 +91,7 @@ fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Resu
         return Err(OTHER_SIZE);
     }
     let mut raster = Raster::blank(width, height, pixels, budget)?;
-    decoder
-        .decode_into(&mut raster.data)
-        .map_err(|error| reject(&error))?;
+    decoder.decode_into(&mut raster.data).map_err(|error| reject(&error))?;
 
     if colours == ColorSpace::YCCK {
         ycck_to_cmyk(&mut raster.data);
@@ -112,13 +107,8 @@ fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Resu
 fn ycck_to_cmyk(data: &mut [u8]) {
     let (pixels, _) = data.as_chunks_mut::<4>();
     for [c, m, y, _] in pixels {
-        let (luma, blue, red) = (
-            i32::from(*c) << 16,
-            i32::from(*m) - 128,
-            i32::from(*y) - 128,
-        );
-        let ink =
-            |value: i32| !u8::try_from(((value + (1 << 15)) >> 16).clamp(0, 255)).unwrap_or(0);
+        let (luma, blue, red) = (i32::from(*c) << 16, i32::from(*m) - 128, i32::from(*y) - 128);
+        let ink = |value: i32| !u8::try_from(((value + (1 << 15)) >> 16).clamp(0, 255)).unwrap_or(0);
         *c = ink(luma + 91_881 * red);
         *m = ink(luma - 22_554 * blue - 46_802 * red);
         *y = ink(luma + 116_130 * blue);

@@ -21,10 +21,7 @@ pub(crate) struct Decoded {
 ///
 /// Only WebP scales so far: `zune-jpeg` decodes whole pictures alone.
 pub(crate) fn decode(
-    bytes: &[u8],
-    header: &Header,
-    wanted: (u32, u32),
-    budget: &Budget,
+    bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
 ) -> Result<Decoded, Reject> {
     codec::guard(|| match header.format {
         Format::Jpeg => jpeg::decode(bytes, header, budget),

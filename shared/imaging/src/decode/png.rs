@@ -14,9 +14,7 @@ const DECODER_MEMORY: usize = 16 << 20;
 
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     container::png::whole(bytes)?;
-    let limits = Limits {
-        bytes: DECODER_MEMORY,
-    };
+    let limits = Limits { bytes: DECODER_MEMORY };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     // Palettes and grays of few bits become 8-bit samples, transparent colours an alpha channel, and
     // 16 bits lose the lower 8.
@@ -40,19 +38,13 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     }
     // The first picture: the one that a reader without animation shows.
     reader.next_frame(&mut raster.data).map_err(reject)?;
-    let icc = reader
-        .info()
-        .icc_profile
-        .as_ref()
-        .map(|profile| profile.to_vec());
+    let icc = reader.info().icc_profile.as_ref().map(|profile| profile.to_vec());
     Ok(Decoded { raster, icc })
 }
 
 fn reject(error: DecodingError) -> Reject {
     match error {
-        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            Reject::Truncated
-        }
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Reject::Truncated,
         _ => Reject::Undecodable("its data makes no sense"),
     }
 }

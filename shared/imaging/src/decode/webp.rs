@@ -10,10 +10,7 @@ use crate::{Header, Reject};
 const SPARE: u32 = 2;
 
 pub(super) fn decode(
-    bytes: &[u8],
-    header: &Header,
-    wanted: (u32, u32),
-    budget: &Budget,
+    bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
 ) -> Result<Decoded, Reject> {
     let first = webp::first(bytes)?;
     let file = first.file.as_deref().unwrap_or(bytes);
@@ -24,21 +21,14 @@ pub(super) fn decode(
 
     let canvas = header.stored_size();
     let is_canvas = (first.x, first.y, width, height) == (0, 0, canvas.0, canvas.1);
-    let spare = (
-        wanted.0.saturating_mul(SPARE),
-        wanted.1.saturating_mul(SPARE),
-    );
+    let spare = (wanted.0.saturating_mul(SPARE), wanted.1.saturating_mul(SPARE));
     // Half again as many pixels to a side, or the rescaler costs more than it saves. Not with alpha:
     // it averages colours without regard to it, and those of invisible pixels would bleed.
     let gains = |full: u32, scaled: u32| u64::from(full) * 2 >= u64::from(scaled) * 3;
     let scales = is_canvas && !first.alpha && gains(width, spare.0) && gains(height, spare.1);
     let size = if scales { spare } else { (width, height) };
 
-    let pixels = if first.alpha {
-        Pixels::Rgba
-    } else {
-        Pixels::Rgb
-    };
+    let pixels = if first.alpha { Pixels::Rgba } else { Pixels::Rgb };
     // The lossless decoder keeps the whole picture as 32-bit pixels, the lossy one a plane of alpha.
     let own = match (first.lossless, first.alpha) {
         (true, _) => Pixels::Rgba.bytes(width, height),
@@ -51,10 +41,7 @@ pub(super) fn decode(
     if !is_canvas {
         raster = raster.onto_canvas(canvas, (first.x, first.y), budget)?;
     }
-    Ok(Decoded {
-        raster,
-        icc: first.icc.map(<[u8]>::to_vec),
-    })
+    Ok(Decoded { raster, icc: first.icc.map(<[u8]>::to_vec) })
 }
 
 fn reject(fault: Fault) -> Reject {

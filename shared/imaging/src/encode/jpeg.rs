@@ -15,8 +15,6 @@ pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     // The default takes every other colour and drops the rest.
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder
-        .encode(&raster.data, width, height, ColorType::Rgb)
-        .map_err(|_| REFUSED)?;
+    encoder.encode(&raster.data, width, height, ColorType::Rgb).map_err(|_| REFUSED)?;
     Ok(file)
 }

@@ -16,21 +16,13 @@ pub(super) fn encode(raster: &Raster) -> Result<Vec<u8>, Reject> {
         return Ok(fast);
     }
     let thorough = compress(raster, Compression::Balanced, Filter::Adaptive)?;
-    Ok(if thorough.len() < fast.len() {
-        thorough
-    } else {
-        fast
-    })
+    Ok(if thorough.len() < fast.len() { thorough } else { fast })
 }
 
 fn compress(raster: &Raster, compression: Compression, filter: Filter) -> Result<Vec<u8>, Reject> {
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, raster.width, raster.height);
-    encoder.set_color(if raster.pixels == Pixels::Rgba {
-        ColorType::Rgba
-    } else {
-        ColorType::Rgb
-    });
+    encoder.set_color(if raster.pixels == Pixels::Rgba { ColorType::Rgba } else { ColorType::Rgb });
     encoder.set_depth(BitDepth::Eight);
     encoder.set_compression(compression);
     encoder.set_filter(filter);

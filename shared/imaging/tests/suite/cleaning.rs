@@ -5,8 +5,8 @@ use std::io::Cursor;
 use exif::{In, Reader, Tag};
 
 use crate::made::{
-    all, animated_webp, bitstream, chunk, drawing, extended, fixture, gif, header, jpeg, png,
-    png_with, progressive, riff, riff_chunk, segment, with_segments,
+    all, animated_webp, bitstream, chunk, drawing, extended, fixture, gif, header, jpeg, png, png_with,
+    progressive, riff, riff_chunk, segment, with_segments,
 };
 
 const SECRET: &[u8] = b"59.3293 N, 18.0686 E";
@@ -33,52 +33,20 @@ fn assert_clean(dirty: &[u8]) -> Vec<u8> {
 #[test]
 fn a_photograph_loses_its_place_and_keeps_its_pixels() {
     let photograph = fixture!("gps/DSCN0021.jpg");
-    let before = Reader::new()
-        .read_from_container(&mut Cursor::new(photograph))
-        .unwrap();
+    let before = Reader::new().read_from_container(&mut Cursor::new(photograph)).unwrap();
     let latitude = before.get_field(Tag::GPSLatitude, In::PRIMARY).unwrap();
-    let exif::Value::Rational(degrees) = &latitude.value else {
-        panic!("not a latitude")
-    };
-    let place: Vec<u8> = degrees
-        .iter()
-        .flat_map(|part| [part.num.to_le_bytes(), part.denom.to_le_bytes()].concat())
-        .collect();
-    assert!(
-        contains(photograph, &place),
-        "the test looks for the wrong bytes"
-    );
+    let exif::Value::Rational(degrees) = &latitude.value else { panic!("not a latitude") };
+    let place: Vec<u8> =
+        degrees.iter().flat_map(|part| [part.num.to_le_bytes(), part.denom.to_le_bytes()].concat()).collect();
+    assert!(contains(photograph, &place), "the test looks for the wrong bytes");
 
     let cleaned = clean(photograph);
-    assert!(
-        Reader::new()
-            .read_from_container(&mut Cursor::new(&cleaned))
-            .is_err()
-    );
-    for part in [
-        &place[..],
-        b"Exif",
-        b"GPS",
-        b"Nikon",
-        b"NIKON",
-        b"COOLPIX",
-        b"2008:10:22",
-        b"WGS",
-    ] {
-        assert!(
-            !contains(&cleaned, part),
-            "{}",
-            String::from_utf8_lossy(part)
-        );
+    assert!(Reader::new().read_from_container(&mut Cursor::new(&cleaned)).is_err());
+    for part in [&place[..], b"Exif", b"GPS", b"Nikon", b"NIKON", b"COOLPIX", b"2008:10:22", b"WGS"] {
+        assert!(!contains(&cleaned, part), "{}", String::from_utf8_lossy(part));
     }
     // A thumbnail would be a second image.
-    assert_eq!(
-        cleaned
-            .windows(3)
-            .filter(|three| three == b"\xff\xd8\xff")
-            .count(),
-        1
-    );
+    assert_eq!(cleaned.windows(3).filter(|three| three == b"\xff\xd8\xff").count(), 1);
     assert_eq!(all(&cleaned), all(photograph));
     assert_eq!(clean(&cleaned), cleaned);
 }
@@ -91,9 +59,7 @@ fn of_the_exif_block_the_orientation_alone_stays() {
         (fixture!("orientation/Landscape_7.jpg"), 7),
     ] {
         let cleaned = clean(file);
-        let exif = Reader::new()
-            .read_from_container(&mut Cursor::new(&cleaned))
-            .unwrap();
+        let exif = Reader::new().read_from_container(&mut Cursor::new(&cleaned)).unwrap();
         let fields: Vec<_> = exif.fields().collect();
         assert_eq!(fields.len(), 1);
         assert_eq!(fields[0].tag, Tag::Orientation);
@@ -110,12 +76,7 @@ fn of_the_exif_block_the_orientation_alone_stays() {
 fn jpeg_keeps_tables_scans_and_profile() {
     let profile = [b"ICC_PROFILE\0\x01\x01", &[7_u8; 300][..]].concat();
     let adobe = [b"Adobe\0\x64\0\0\0\0\x01", SECRET].concat();
-    let jfif_thumbnail = [
-        b"JFIF\0\x01\x02\x01\0\x48\0\x48\x02\x02",
-        &[9; 12][..],
-        SECRET,
-    ]
-    .concat();
+    let jfif_thumbnail = [b"JFIF\0\x01\x02\x01\0\x48\0\x48\x02\x02", &[9; 12][..], SECRET].concat();
     let hidden = [
         segment(0xe0, &jfif_thumbnail),
         segment(0xe0, &[b"JFXX\0", SECRET].concat()),
@@ -136,10 +97,7 @@ fn jpeg_keeps_tables_scans_and_profile() {
         assert!(contains(&cleaned, b"JFIF\0\x01\x02\x01\0\x48\0\x48\0\0"));
         assert!(!contains(&cleaned, b"MPF"));
         // From the first table on, the file is what it was.
-        let tables = picture
-            .windows(2)
-            .position(|pair| pair == [0xff, 0xdb])
-            .unwrap();
+        let tables = picture.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
         assert!(cleaned.ends_with(&picture[tables..]));
     }
 }
@@ -147,10 +105,7 @@ fn jpeg_keeps_tables_scans_and_profile() {
 #[test]
 fn a_comment_between_two_scans_goes_as_well() {
     let picture = progressive(&drawing(40, 30));
-    let second_scan = picture
-        .windows(2)
-        .rposition(|pair| pair == [0xff, 0xda])
-        .unwrap();
+    let second_scan = picture.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
     let (before, after) = picture.split_at(second_scan);
     let cleaned = assert_clean(&[before, &segment(0xfe, SECRET), after].concat());
     assert_eq!(cleaned, picture);
@@ -182,11 +137,7 @@ fn png_keeps_what_makes_the_picture_and_its_colours() {
 fn png_keeps_its_orientation_in_a_chunk_that_decoders_accept() {
     let picture = png(&drawing(20, 10));
     let turned = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
-    let dirty = [
-        &picture[..33],
-        &chunk(*b"eXIf", &[&turned[..], SECRET].concat()),
-        &picture[33..],
-    ];
+    let dirty = [&picture[..33], &chunk(*b"eXIf", &[&turned[..], SECRET].concat()), &picture[33..]];
     let cleaned = assert_clean(&dirty.concat());
     assert_eq!(header(&cleaned).width, 10);
 }
@@ -195,10 +146,7 @@ fn png_keeps_its_orientation_in_a_chunk_that_decoders_accept() {
 fn a_critical_chunk_that_nobody_knows_is_refused() {
     let picture = png(&drawing(20, 10));
     let file = [&picture[..33], &chunk(*b"ABCD", b"?"), &picture[33..]].concat();
-    assert_eq!(
-        imaging::clean(&file, &header(&file)).unwrap_err().code(),
-        "undecodable"
-    );
+    assert_eq!(imaging::clean(&file, &header(&file)).unwrap_err().code(), "undecodable");
 }
 
 #[test]
@@ -217,11 +165,7 @@ fn webp_keeps_picture_alpha_and_profile() {
         riff_chunk(*b"prVt", SECRET),
     ]);
     let cleaned = assert_clean(&[&dirty[..], SECRET].concat());
-    let expected = riff(&[
-        extended(0x30, size.width, size.height),
-        profile,
-        chunks.to_vec(),
-    ]);
+    let expected = riff(&[extended(0x30, size.width, size.height), profile, chunks.to_vec()]);
     assert_eq!(cleaned, expected);
 }
 
@@ -245,18 +189,11 @@ fn animations_keep_every_frame() {
     assert_eq!(assert_clean(&dirty), animation);
 
     let hidden_in_frame = {
-        let frame = animation
-            .windows(4)
-            .position(|name| name == b"ANMF")
-            .unwrap();
+        let frame = animation.windows(4).position(|name| name == b"ANMF").unwrap();
         let length = u32::from_le_bytes(animation[frame + 4..frame + 8].try_into().unwrap());
         let end = frame + 8 + length as usize;
         let data = [&animation[frame + 8..end], &riff_chunk(*b"prVt", SECRET)].concat();
-        riff(&[
-            animation[12..frame].to_vec(),
-            riff_chunk(*b"ANMF", &data),
-            animation[end..].to_vec(),
-        ])
+        riff(&[animation[12..frame].to_vec(), riff_chunk(*b"ANMF", &data), animation[end..].to_vec()])
     };
     assert_eq!(assert_clean(&hidden_in_frame), animation);
 }
@@ -264,10 +201,7 @@ fn animations_keep_every_frame() {
 #[test]
 fn gif_keeps_frames_loops_and_profile() {
     let picture = gif((6, 4), &[(0, 0, 6, 4), (1, 1, 2, 2), (0, 2, 6, 2)], true);
-    assert!(
-        contains(&picture, b"NETSCAPE2.0"),
-        "the test has no loop count"
-    );
+    assert!(contains(&picture, b"NETSCAPE2.0"), "the test has no loop count");
     let blocks = |data: &[u8]| [&[u8::try_from(data.len()).unwrap()][..], data, b"\0"].concat();
     let extension = |label: u8, head: &[u8], data: &[u8]| {
         let length = u8::try_from(head.len()).unwrap();

@@ -12,10 +12,7 @@ fn tagged(pixels: &Pixels, profile: &[u8]) -> Vec<u8> {
 
 fn assert_close(found: [u8; 4], expected: [u8; 3], tolerance: u8) {
     for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.abs_diff(expected) <= tolerance,
-            "{found} for {expected}"
-        );
+        assert!(found.abs_diff(expected) <= tolerance, "{found} for {expected}");
     }
 }
 
@@ -34,9 +31,7 @@ fn display_p3_becomes_srgb() {
     }
     // The same through the segments of a JPEG, out of order.
     let (first, second) = profile.split_at(profile.len() / 2);
-    let part = |number: u8, data: &[u8]| {
-        segment(0xe2, &[b"ICC_PROFILE\0", &[number, 2][..], data].concat())
-    };
+    let part = |number: u8, data: &[u8]| segment(0xe2, &[b"ICC_PROFILE\0", &[number, 2][..], data].concat());
     let photograph = jpeg(&plain(16, 16, [234, 51, 35, 255]));
     let file = with_segments(&photograph, &[part(2, second), part(1, first)]);
     assert_close(all(&file).at(8, 8), [255, 0, 0], 5);
@@ -86,10 +81,7 @@ fn gray_profiles_are_applied() {
     let mut linear = ColorProfile::new_gray_with_gamma(1.0);
     linear.gray_trc = Some(ToneReprCurve::Parametric(vec![1.0]));
     let profile = linear.encode().unwrap();
-    for (alpha, colour) in [
-        (false, png::ColorType::Grayscale),
-        (true, png::ColorType::GrayscaleAlpha),
-    ] {
+    for (alpha, colour) in [(false, png::ColorType::Grayscale), (true, png::ColorType::GrayscaleAlpha)] {
         let mut file = Vec::new();
         let mut info = png::Info::with_size(4, 1);
         info.color_type = colour;
@@ -97,11 +89,7 @@ fn gray_profiles_are_applied() {
         info.icc_profile = Some(profile.clone().into());
         let encoder = png::Encoder::with_info(&mut file, info).unwrap();
         let mut writer = encoder.write_header().unwrap();
-        let data: &[u8] = if alpha {
-            &[55, 77, 55, 77, 55, 77, 55, 77]
-        } else {
-            &[55; 4]
-        };
+        let data: &[u8] = if alpha { &[55, 77, 55, 77, 55, 77, 55, 77] } else { &[55; 4] };
         writer.write_image_data(data).unwrap();
         writer.finish().unwrap();
         // 55/255 of the light is half of the way to white for the eye.
@@ -125,10 +113,7 @@ fn ink_without_a_profile_takes_light_away() {
             let pixel = all(&ink_jpeg(24, 24, ink, ycck)).at(12, 12);
             for (found, expected) in pixel.iter().zip(srgb) {
                 let expected: u8 = expected;
-                assert!(
-                    found.abs_diff(expected) <= 4,
-                    "{ink:?} ycck {ycck}: {pixel:?}"
-                );
+                assert!(found.abs_diff(expected) <= 4, "{ink:?} ycck {ycck}: {pixel:?}");
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use imaging::{OutputFormat, probe};
 
 use crate::made::{
-    animated_webp, chunk, drawing, fixture, gif, gray_jpeg, ink_jpeg, jpeg, jpeg_with, png,
-    process, progressive, recipe,
+    animated_webp, chunk, drawing, fixture, gif, gray_jpeg, ink_jpeg, jpeg, jpeg_with, png, process,
+    progressive, recipe,
 };
 
 fn render(file: &[u8]) -> Result<(), imaging::Reject> {
@@ -24,19 +24,13 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("gray jpeg", gray_jpeg(&picture)),
         ("ycck jpeg", ink_jpeg(40, 30, [9, 99, 200, 50], true)),
         ("progressive jpeg", progressive(&picture)),
-        (
-            "jpeg with exif",
-            fixture!("orientation/Landscape_8.jpg").to_vec(),
-        ),
+        ("jpeg with exif", fixture!("orientation/Landscape_8.jpg").to_vec()),
         ("png", png(&picture)),
         ("interlaced png", fixture!("pngsuite/basi6a16.png").to_vec()),
         ("palette png", fixture!("pngsuite/tbbn3p08.png").to_vec()),
         ("lossy webp", fixture!("made/lossy.webp").to_vec()),
         ("lossless webp", fixture!("made/lossless.webp").to_vec()),
-        (
-            "webp with alpha",
-            fixture!("made/lossy-alpha.webp").to_vec(),
-        ),
+        ("webp with alpha", fixture!("made/lossy-alpha.webp").to_vec()),
         ("animated webp", animated_webp((12, 10), (2, 4))),
         ("gif", gif((20, 16), &[(0, 0, 20, 16), (3, 3, 9, 9)], true)),
     ]
@@ -47,25 +41,14 @@ fn no_part_of_a_picture_passes_for_the_whole() {
     for (name, file) in files() {
         render(&file).unwrap_or_else(|reject| panic!("{name}: {reject}"));
         let step = file.len() / 300 + 1;
-        for end in (0..file.len())
-            .step_by(step)
-            .chain(file.len().saturating_sub(40)..file.len())
-        {
+        for end in (0..file.len()).step_by(step).chain(file.len().saturating_sub(40)..file.len()) {
             let part = &file[..end];
             let reject = render(part).expect_err(name);
             if end > 40 {
-                assert_eq!(
-                    reject.code(),
-                    "truncated",
-                    "{name} cut at {end} of {}",
-                    file.len()
-                );
+                assert_eq!(reject.code(), "truncated", "{name} cut at {end} of {}", file.len());
             }
             if let Ok(header) = probe(part) {
-                assert!(
-                    imaging::clean(part, &header).is_err(),
-                    "{name} cut at {end}"
-                );
+                assert!(imaging::clean(part, &header).is_err(), "{name} cut at {end}");
                 imaging::metadata(part, &header);
             }
         }
@@ -80,11 +63,7 @@ fn an_end_glued_onto_half_a_jpeg_does_not_make_it_whole() {
         ("gray", gray_jpeg(&drawing(200, 160))),
         ("photograph", fixture!("gps/DSCN0021.jpg").to_vec()),
     ] {
-        let scan = file
-            .windows(2)
-            .rposition(|pair| pair == [0xff, 0xda])
-            .unwrap()
-            + 14;
+        let scan = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap() + 14;
         for tenths in 0..10 {
             let cut = scan + (file.len() - scan) * tenths / 10;
             // A cut in the middle of a stuffed byte would be something else.
@@ -95,11 +74,8 @@ fn an_end_glued_onto_half_a_jpeg_does_not_make_it_whole() {
     }
     // Between any two scans.
     let file = progressive(&drawing(200, 160));
-    let scans: Vec<usize> = file
-        .windows(2)
-        .enumerate()
-        .filter_map(|(at, pair)| (pair == [0xff, 0xda]).then_some(at))
-        .collect();
+    let scans: Vec<usize> =
+        file.windows(2).enumerate().filter_map(|(at, pair)| (pair == [0xff, 0xda]).then_some(at)).collect();
     assert!(scans.len() > 3);
     for cut in scans {
         let reject = render(&[&file[..cut], &end].concat()).unwrap_err();
@@ -120,11 +96,7 @@ fn flipped_bits_end_in_a_picture_or_an_error_soon() {
         for round in 0..60 {
             let mut broken = file.clone();
             // The first rounds aim at the headers.
-            let reach = if round < 30 {
-                broken.len().min(200)
-            } else {
-                broken.len()
-            };
+            let reach = if round < 30 { broken.len().min(200) } else { broken.len() };
             for _ in 0..=random(4) {
                 broken[random(reach)] ^= 1 << random(8);
             }
@@ -134,10 +106,7 @@ fn flipped_bits_end_in_a_picture_or_an_error_soon() {
                 imaging::metadata(&broken, &header);
             }
             let took = start.elapsed();
-            assert!(
-                took < Duration::from_secs(5),
-                "{name} round {round}: {took:?}"
-            );
+            assert!(took < Duration::from_secs(5), "{name} round {round}: {took:?}");
         }
     }
 }
@@ -156,10 +125,7 @@ fn pngsuites_corrupt_files_are_refused() {
 #[test]
 fn headers_that_promise_other_dimensions_than_the_data_has() {
     let mut jpeg = jpeg(&drawing(64, 64));
-    let frame = jpeg
-        .windows(2)
-        .position(|pair| pair == [0xff, 0xc0])
-        .unwrap();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[2, 0, 2, 0]);
     assert!(render(&jpeg).is_err());
 
@@ -176,10 +142,7 @@ fn headers_that_promise_other_dimensions_than_the_data_has() {
     assert!(render(&animated_webp((12, 10), (6, 4))).is_err());
 
     let mut gif = gif((20, 16), &[(0, 0, 20, 16)], false);
-    let frame = gif
-        .windows(3)
-        .position(|three| three == [0x2c, 0, 0])
-        .unwrap();
+    let frame = gif.windows(3).position(|three| three == [0x2c, 0, 0]).unwrap();
     gif[frame + 7] = 200;
     assert!(render(&gif).is_err());
 }
@@ -203,20 +166,13 @@ fn a_compressed_profile_that_expands_without_end_is_not_expanded() {
     let start = Instant::now();
     // Refused or shown without its profile: either is right, as long as it is soon.
     let _ = render(&file);
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_jpeg_of_endless_scans_is_refused() {
     let file = progressive(&drawing(64, 64));
-    let last = file
-        .windows(2)
-        .rposition(|pair| pair == [0xff, 0xda])
-        .unwrap();
+    let last = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
     let scan = &file[last..file.len() - 2];
     let file = [&file[..file.len() - 2], &scan.repeat(5_000), &[0xff, 0xd9]].concat();
     let start = Instant::now();
@@ -235,12 +191,8 @@ fn noise_behind_every_magic_number_is_refused() {
         b"GIF89a",
     ] {
         for salt in 0..50_u32 {
-            let noise = (0..2_000_u32).map(|at| {
-                (at ^ salt)
-                    .wrapping_mul(2_654_435_761)
-                    .wrapping_add(salt)
-                    .to_be_bytes()[0]
-            });
+            let noise = (0..2_000_u32)
+                .map(|at| (at ^ salt).wrapping_mul(2_654_435_761).wrapping_add(salt).to_be_bytes()[0]);
             let file: Vec<u8> = magic.iter().copied().chain(noise).collect();
             assert!(render(&file).is_err());
         }

@@ -44,18 +44,11 @@ impl Pixels {
 }
 
 pub(crate) fn budget() -> Budget {
-    Budget {
-        deadline: Instant::now() + Duration::from_mins(1),
-        memory: 512 << 20,
-    }
+    Budget { deadline: Instant::now() + Duration::from_mins(1), memory: 512 << 20 }
 }
 
 pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
-    Recipe {
-        width,
-        format,
-        quality: 90,
-    }
+    Recipe { width, format, quality: 90 }
 }
 
 /// What `process-upload` does to every file.
@@ -68,35 +61,21 @@ pub(crate) fn process(bytes: &[u8], recipes: &[Recipe]) -> Result<Rendered, Reje
 }
 
 pub(crate) fn one(bytes: &[u8], width: u32, format: OutputFormat) -> Picture {
-    process(bytes, &[recipe(width, format)])
-        .unwrap()
-        .pictures
-        .remove(0)
+    process(bytes, &[recipe(width, format)]).unwrap().pictures.remove(0)
 }
 
 /// The pixels of any file, at most `width` wide.
 pub(crate) fn look(bytes: &[u8], width: u32) -> Pixels {
     let picture = one(bytes, width, OutputFormat::Png);
-    let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.bytes))
-        .read_info()
-        .unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.bytes)).read_info().unwrap();
     let mut data = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut data).unwrap();
     assert_eq!((info.width, info.height), (picture.width, picture.height));
     let rgba = match info.color_type {
         png::ColorType::Rgba => data.as_chunks().0.to_vec(),
-        _ => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&[r, g, b]| [r, g, b, 255])
-            .collect(),
+        _ => data.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect(),
     };
-    Pixels {
-        width: info.width,
-        height: info.height,
-        rgba,
-    }
+    Pixels { width: info.width, height: info.height, rgba }
 }
 
 pub(crate) fn all(bytes: &[u8]) -> Pixels {
@@ -112,38 +91,19 @@ pub(crate) fn drawing(width: u32, height: u32) -> Pixels {
     let share = |part: u32, whole: u32| u8::try_from(part * 255 / whole.max(1)).unwrap();
     let rgba = (0..height)
         .flat_map(|y| {
-            (0..width).map(move |x| {
-                [
-                    share(x, width),
-                    share(y, height),
-                    share(x + y, width + height),
-                    255,
-                ]
-            })
+            (0..width).map(move |x| [share(x, width), share(y, height), share(x + y, width + height), 255])
         })
         .collect();
-    Pixels {
-        width,
-        height,
-        rgba,
-    }
+    Pixels { width, height, rgba }
 }
 
 pub(crate) fn plain(width: u32, height: u32, colour: [u8; 4]) -> Pixels {
     let rgba = vec![colour; (width * height) as usize];
-    Pixels {
-        width,
-        height,
-        rgba,
-    }
+    Pixels { width, height, rgba }
 }
 
 fn rgb(pixels: &Pixels) -> Vec<u8> {
-    pixels
-        .rgba
-        .iter()
-        .flat_map(|&[r, g, b, _]| [r, g, b])
-        .collect()
+    pixels.rgba.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect()
 }
 
 pub(crate) fn png(pixels: &Pixels) -> Vec<u8> {
@@ -156,10 +116,7 @@ pub(crate) fn png_with(pixels: &Pixels, set: impl FnOnce(&mut png::Info)) -> Vec
     info.bit_depth = png::BitDepth::Eight;
     set(&mut info);
     let mut file = Vec::new();
-    let mut writer = png::Encoder::with_info(&mut file, info)
-        .unwrap()
-        .write_header()
-        .unwrap();
+    let mut writer = png::Encoder::with_info(&mut file, info).unwrap().write_header().unwrap();
     writer.write_image_data(pixels.rgba.as_flattened()).unwrap();
     writer.finish().unwrap();
     file
@@ -169,9 +126,7 @@ pub(crate) fn png_with(pixels: &Pixels, set: impl FnOnce(&mut png::Info)) -> Vec
 pub(crate) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [&name[..], data].concat();
     let crc = !body.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
-        })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
     });
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
     [&length[..], &body, &crc.to_be_bytes()].concat()
@@ -181,10 +136,7 @@ pub(crate) fn jpeg(pixels: &Pixels) -> Vec<u8> {
     jpeg_with(pixels, |_| {})
 }
 
-pub(crate) fn jpeg_with(
-    pixels: &Pixels,
-    set: impl FnOnce(&mut JpegEncoder<&mut Vec<u8>>),
-) -> Vec<u8> {
+pub(crate) fn jpeg_with(pixels: &Pixels, set: impl FnOnce(&mut JpegEncoder<&mut Vec<u8>>)) -> Vec<u8> {
     encode_jpeg(pixels, &rgb(pixels), JpegColour::Rgb, set)
 }
 
@@ -196,28 +148,19 @@ pub(crate) fn gray_jpeg(pixels: &Pixels) -> Vec<u8> {
 /// `ycck` decides between Adobe's two ways to store ink.
 pub(crate) fn ink_jpeg(width: u16, height: u16, ink: [u8; 4], ycck: bool) -> Vec<u8> {
     let pixels = plain(u32::from(width), u32::from(height), ink);
-    let colour = if ycck {
-        JpegColour::CmykAsYcck
-    } else {
-        JpegColour::Cmyk
-    };
+    let colour = if ycck { JpegColour::CmykAsYcck } else { JpegColour::Cmyk };
     encode_jpeg(&pixels, pixels.rgba.as_flattened(), colour, |_| {})
 }
 
 fn encode_jpeg(
-    pixels: &Pixels,
-    data: &[u8],
-    colour: JpegColour,
-    set: impl FnOnce(&mut JpegEncoder<&mut Vec<u8>>),
+    pixels: &Pixels, data: &[u8], colour: JpegColour, set: impl FnOnce(&mut JpegEncoder<&mut Vec<u8>>),
 ) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = JpegEncoder::new(&mut file, 95);
     encoder.set_sampling_factor(SamplingFactor::F_1_1);
     set(&mut encoder);
     let side = |side: u32| u16::try_from(side).unwrap();
-    encoder
-        .encode(data, side(pixels.width), side(pixels.height), colour)
-        .unwrap();
+    encoder.encode(data, side(pixels.width), side(pixels.height), colour).unwrap();
     file
 }
 
@@ -281,10 +224,7 @@ pub(crate) fn riff(chunks: &[Vec<u8>]) -> Vec<u8> {
 /// The `VP8X` chunk.
 pub(crate) fn extended(flags: u8, width: u32, height: u32) -> Vec<u8> {
     let size = |side: u32| (side - 1).to_le_bytes()[..3].to_vec();
-    riff_chunk(
-        *b"VP8X",
-        &[&[flags, 0, 0, 0][..], &size(width), &size(height)].concat(),
-    )
+    riff_chunk(*b"VP8X", &[&[flags, 0, 0, 0][..], &size(width), &size(height)].concat())
 }
 
 /// The bitstream chunk of a simple WebP file.
@@ -297,15 +237,7 @@ pub(crate) fn animated_webp(canvas: (u32, u32), (left, top): (u32, u32)) -> Vec<
     let frame = |colour| {
         let still = one(&png(&plain(8, 6, colour)), 8, OutputFormat::Webp).bytes;
         let u24 = |value: u32| value.to_le_bytes()[..3].to_vec();
-        let head = [
-            u24(left / 2),
-            u24(top / 2),
-            u24(7),
-            u24(5),
-            u24(40),
-            vec![0],
-        ]
-        .concat();
+        let head = [u24(left / 2), u24(top / 2), u24(7), u24(5), u24(40), vec![0]].concat();
         riff_chunk(*b"ANMF", &[head, bitstream(&still)].concat())
     };
     riff(&[

@@ -1,9 +1,6 @@
 //! The engine as its callers see it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy's exception for tests ends at helper functions"
-)]
+#![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
 
 mod cleaning;
 mod colours;

@@ -38,23 +38,14 @@ fn a_real_camera_is_read() {
 fn a_zone_is_told_only_where_the_camera_told_it() {
     let date = (TAKEN, "2024:05:01 08:00:59");
     assert_eq!(taken(&[date]).unwrap(), "2024-05-01T08:00:59");
-    assert_eq!(
-        taken(&[date, (OFFSET, "+02:00")]).unwrap(),
-        "2024-05-01T08:00:59+02:00"
-    );
-    assert_eq!(
-        taken(&[date, (OFFSET, "-09:30")]).unwrap(),
-        "2024-05-01T08:00:59-09:30"
-    );
+    assert_eq!(taken(&[date, (OFFSET, "+02:00")]).unwrap(), "2024-05-01T08:00:59+02:00");
+    assert_eq!(taken(&[date, (OFFSET, "-09:30")]).unwrap(), "2024-05-01T08:00:59-09:30");
     assert_eq!(
         taken(&[date, (OFFSET, "+02:00"), (FRACTION, "25 ")]).unwrap(),
         "2024-05-01T08:00:59.250+02:00"
     );
     for nonsense in ["   :  ", "+99:99", "Z", "0200"] {
-        assert_eq!(
-            taken(&[date, (OFFSET, nonsense)]).unwrap(),
-            "2024-05-01T08:00:59"
-        );
+        assert_eq!(taken(&[date, (OFFSET, nonsense)]).unwrap(), "2024-05-01T08:00:59");
     }
 }
 
@@ -72,37 +63,22 @@ fn dates_that_never_were_are_none() {
     ] {
         assert_eq!(taken(&[(TAKEN, date)]), None, "{date}");
     }
-    assert_eq!(
-        taken(&[(TAKEN, "2024:02:29 10:00:00")]).unwrap(),
-        "2024-02-29T10:00:00"
-    );
+    assert_eq!(taken(&[(TAKEN, "2024:02:29 10:00:00")]).unwrap(), "2024-02-29T10:00:00");
 }
 
 #[test]
 fn the_next_best_date_is_that_of_digitizing_and_never_that_of_a_change() {
     let scanned = (DIGITIZED, "2001:01:01 01:01:01");
     assert_eq!(taken(&[scanned]).unwrap(), "2001-01-01T01:01:01");
-    assert_eq!(
-        taken(&[(TAKEN, "broken"), scanned]).unwrap(),
-        "2001-01-01T01:01:01"
-    );
-    assert_eq!(
-        metadata(&exif(&[(CHANGED, "2020:01:01 01:01:01")], &[])).taken_at,
-        None
-    );
+    assert_eq!(taken(&[(TAKEN, "broken"), scanned]).unwrap(), "2001-01-01T01:01:01");
+    assert_eq!(metadata(&exif(&[(CHANGED, "2020:01:01 01:01:01")], &[])).taken_at, None);
 }
 
 #[test]
 fn cameras_are_named_once_and_cleanly() {
     assert_eq!(camera("Canon", "Canon EOS R5").unwrap(), "Canon EOS R5");
-    assert_eq!(
-        camera("NIKON CORPORATION", "NIKON D850").unwrap(),
-        "NIKON D850"
-    );
-    assert_eq!(
-        camera("Apple", "iPhone 15 Pro").unwrap(),
-        "Apple iPhone 15 Pro"
-    );
+    assert_eq!(camera("NIKON CORPORATION", "NIKON D850").unwrap(), "NIKON D850");
+    assert_eq!(camera("Apple", "iPhone 15 Pro").unwrap(), "Apple iPhone 15 Pro");
     assert_eq!(camera("", "  X100V \t").unwrap(), "X100V");
     assert_eq!(camera("Leica", "").unwrap(), "Leica");
     assert_eq!(camera(" ", " "), None);
@@ -116,19 +92,13 @@ fn png_carries_it_too_with_or_without_the_prefix_of_jpeg() {
     let block = exif(&[(MAKE, "Canon")], &[]);
     for data in [block.clone(), [b"Exif\0\0", &block[..]].concat()] {
         let file = [&still[..33], &chunk(*b"eXIf", &data), &still[33..]].concat();
-        assert_eq!(
-            imaging::metadata(&file, &header(&file)).camera.as_deref(),
-            Some("Canon")
-        );
+        assert_eq!(imaging::metadata(&file, &header(&file)).camera.as_deref(), Some("Canon"));
     }
 }
 
 #[test]
 fn garbage_is_none_and_never_a_panic() {
-    let whole = exif(
-        &[(MAKE, "Canon"), (MODEL, "EOS")],
-        &[(TAKEN, "2024:05:01 08:00:59")],
-    );
+    let whole = exif(&[(MAKE, "Canon"), (MODEL, "EOS")], &[(TAKEN, "2024:05:01 08:00:59")]);
     for end in 0..whole.len() {
         metadata(&whole[..end]);
     }
@@ -139,9 +109,7 @@ fn garbage_is_none_and_never_a_panic() {
             metadata(&broken);
         }
     }
-    let noise: Vec<u8> = (0..60_000_u32)
-        .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0])
-        .collect();
+    let noise: Vec<u8> = (0..60_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     assert_eq!(metadata(&noise), Metadata::default());
     // A directory that is its own successor.
     let mut ring = exif(&[(MAKE, "Canon")], &[]);

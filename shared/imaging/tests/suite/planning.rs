@@ -16,11 +16,7 @@ fn header(width: u32, height: u32) -> Header {
 }
 
 fn plan(picture: (u32, u32), width: u32, format: OutputFormat) -> (u32, u32) {
-    let recipe = Recipe {
-        width,
-        format,
-        quality: 80,
-    };
+    let recipe = Recipe { width, format, quality: 80 };
     let plan = recipe.plan(&header(picture.0, picture.1));
     (plan.width, plan.height)
 }
@@ -33,34 +29,20 @@ fn dimensions_follow_the_documented_rounding() {
     assert_eq!(plan((3000, 1), 10, OutputFormat::Png), (10, 1)); // 0.003
     assert_eq!(plan((100, 100), 0, OutputFormat::Png), (1, 1));
     assert_eq!(plan((1, 30_000), 5, OutputFormat::Webp), (1, 16_383));
-    assert_eq!(
-        plan((30_000, 15_000), 30_000, OutputFormat::Webp),
-        (16_383, 8_192)
-    );
-    assert_eq!(
-        plan((30_000, 15_000), 30_000, OutputFormat::Png),
-        (30_000, 15_000)
-    );
+    assert_eq!(plan((30_000, 15_000), 30_000, OutputFormat::Webp), (16_383, 8_192));
+    assert_eq!(plan((30_000, 15_000), 30_000, OutputFormat::Png), (30_000, 15_000));
 }
 
 #[test]
 fn quality_is_taken_as_the_nearest_that_there_is() {
     for (asked, planned) in [(0, 1), (1, 1), (80, 80), (100, 100), (255, 100)] {
-        let recipe = Recipe {
-            width: 10,
-            format: OutputFormat::Jpeg,
-            quality: asked,
-        };
+        let recipe = Recipe { width: 10, format: OutputFormat::Jpeg, quality: asked };
         assert_eq!(recipe.plan(&header(10, 10)).quality, planned);
     }
 }
 
 fn format() -> impl Strategy<Value = OutputFormat> {
-    prop_oneof![
-        Just(OutputFormat::Jpeg),
-        Just(OutputFormat::Png),
-        Just(OutputFormat::Webp)
-    ]
+    prop_oneof![Just(OutputFormat::Jpeg), Just(OutputFormat::Png), Just(OutputFormat::Webp)]
 }
 
 proptest! {

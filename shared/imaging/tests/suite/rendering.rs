@@ -5,8 +5,8 @@ use std::time::Instant;
 use imaging::{Format, OutputFormat, Recipe, Reject, probe, render};
 
 use crate::made::{
-    Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with,
-    look, one, plain, png, process, progressive, recipe,
+    Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with, look, one,
+    plain, png, process, progressive, recipe,
 };
 
 const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp];
@@ -19,18 +19,10 @@ fn every_format_becomes_every_format() {
         (jpeg(&picture), &picture, 1.5),
         (progressive(&picture), &picture, 2.5),
         (png(&picture), &picture, 0.0),
-        (
-            fixture!("made/lossy.webp").to_vec(),
-            &all(fixture!("made/lossless.webp")),
-            2.5,
-        ),
+        (fixture!("made/lossy.webp").to_vec(), &all(fixture!("made/lossless.webp")), 2.5),
         (fixture!("made/lossless-alpha.webp").to_vec(), &whole, 0.0),
         (fixture!("made/lossy-alpha.webp").to_vec(), &whole, 3.0),
-        (
-            gif((97, 61), &[(0, 0, 97, 61)], false),
-            &plain(97, 61, [255, 0, 0, 255]),
-            0.0,
-        ),
+        (gif((97, 61), &[(0, 0, 97, 61)], false), &plain(97, 61, [255, 0, 0, 255]), 0.0),
     ];
     for (file, expected, decoding) in cases {
         let from = header(&file).format;
@@ -40,16 +32,9 @@ fn every_format_becomes_every_format() {
             assert_eq!((made.width, made.height, made.format), (97, 61, format));
             assert_eq!((read.width, read.height), (97, 61));
             assert_eq!(read.format.media_type(), format.media_type());
-            let encoding = if format == OutputFormat::Png {
-                0.0
-            } else {
-                3.0
-            };
+            let encoding = if format == OutputFormat::Png { 0.0 } else { 3.0 };
             let difference = all(&made.bytes).difference(expected);
-            assert!(
-                difference <= decoding + encoding,
-                "{from:?} to {format:?}: {difference}"
-            );
+            assert!(difference <= decoding + encoding, "{from:?} to {format:?}: {difference}");
         }
     }
 }
@@ -64,10 +49,7 @@ fn nothing_changes_where_nothing_is_asked() {
         let once = one(file, u32::MAX, OutputFormat::Png).bytes;
         assert_eq!(all(&once), all(file));
     }
-    assert_eq!(
-        all(fixture!("made/lossless-alpha.webp")),
-        all(fixture!("made/drawing.png"))
-    );
+    assert_eq!(all(fixture!("made/lossless-alpha.webp")), all(fixture!("made/drawing.png")));
     assert_eq!(all(&png(&drawing(31, 17))), drawing(31, 17));
 }
 
@@ -90,12 +72,7 @@ fn every_orientation_stands_upright() {
         let small = look(file, 60);
         assert_eq!((small.width, small.height), (60, 40));
         assert!(small.difference(&look(fixture!("orientation/Landscape_0.jpg"), 60)) < 4.0);
-        assert_eq!(
-            header(&one(file, 60, OutputFormat::Jpeg).bytes)
-                .orientation
-                .to_exif(),
-            1
-        );
+        assert_eq!(header(&one(file, 60, OutputFormat::Jpeg).bytes).orientation.to_exif(), 1);
     }
 }
 
@@ -110,33 +87,19 @@ fn jpeg_of_every_sampling_is_read() {
             encoder.set_restart_interval(restart);
         })
     };
-    let usual = [
-        Sampling::F_1_1,
-        Sampling::F_2_1,
-        Sampling::F_1_2,
-        Sampling::F_2_2,
-    ];
+    let usual = [Sampling::F_1_1, Sampling::F_2_1, Sampling::F_1_2, Sampling::F_2_2];
     let cases = usual
         .iter()
         .flat_map(|&sampling| [(sampling, false), (sampling, true)])
         .chain([(Sampling::F_4_1, true), (Sampling::F_4_2, true)])
-        .flat_map(|(sampling, progressive)| {
-            [0, 3, 5].map(|restart| (sampling, progressive, restart))
-        })
+        .flat_map(|(sampling, progressive)| [0, 3, 5].map(|restart| (sampling, progressive, restart)))
         .chain([(Sampling::F_4_1, false, 0)]);
     for (sampling, progressive, restart) in cases {
         let difference = all(&file(sampling, progressive, restart)).difference(&picture);
-        assert!(
-            difference < 4.0,
-            "{sampling:?} {progressive} {restart}: {difference}"
-        );
+        assert!(difference < 4.0, "{sampling:?} {progressive} {restart}: {difference}");
     }
     // These the encoder writes scan by scan, and the decoder would read as noise.
-    for (sampling, restart) in [
-        (Sampling::F_4_1, 3),
-        (Sampling::F_4_2, 0),
-        (Sampling::F_1_4, 0),
-    ] {
+    for (sampling, restart) in [(Sampling::F_4_1, 3), (Sampling::F_4_2, 0), (Sampling::F_1_4, 0)] {
         let reject = process(&file(sampling, false, restart), &[]).unwrap_err();
         assert_eq!(reject.code(), "unsupported-format");
     }
@@ -144,10 +107,7 @@ fn jpeg_of_every_sampling_is_read() {
     let gray = all(&gray_jpeg(&picture));
     let green = |[_, g, _, a]: [u8; 4]| [g, g, g, a];
     let expected = picture.rgba.iter().copied().map(green).collect();
-    let expected = Pixels {
-        rgba: expected,
-        ..picture
-    };
+    let expected = Pixels { rgba: expected, ..picture };
     assert!(gray.difference(&expected) < 1.0);
 }
 
@@ -187,24 +147,13 @@ fn alpha_never_bleeds() {
     let file = png(&picture);
     for width in [7, 16, 31] {
         for [r, g, b, a] in look(&file, width).rgba {
-            assert!(
-                a < 8 || (r > 240 && g < 15 && b < 15),
-                "{r} {g} {b} {a} at {width}"
-            );
+            assert!(a < 8 || (r > 240 && g < 15 && b < 15), "{r} {g} {b} {a} at {width}");
         }
     }
     // On white, nothing is left of the green either.
     let flat = all(&one(&file, 16, OutputFormat::Jpeg).bytes);
-    assert!(
-        flat.at(15, 8).iter().all(|&channel| channel > 245),
-        "{:?}",
-        flat.at(15, 8)
-    );
-    assert!(
-        flat.at(2, 8)[0] > 240 && flat.at(2, 8)[1] < 20,
-        "{:?}",
-        flat.at(2, 8)
-    );
+    assert!(flat.at(15, 8).iter().all(|&channel| channel > 245), "{:?}", flat.at(15, 8));
+    assert!(flat.at(2, 8)[0] > 240 && flat.at(2, 8)[1] < 20, "{:?}", flat.at(2, 8));
 }
 
 #[test]
@@ -212,11 +161,7 @@ fn the_smallest_pictures_work() {
     for (width, height) in [(1, 1), (1, 200), (200, 1), (2, 3), (7, 1)] {
         let picture = plain(width, height, [200, 100, 50, 255]);
         let side = |side| u16::try_from(side).unwrap();
-        let red = gif(
-            (side(width), side(height)),
-            &[(0, 0, side(width), side(height))],
-            false,
-        );
+        let red = gif((side(width), side(height)), &[(0, 0, side(width), side(height))], false);
         for file in [png(&picture), jpeg(&picture), progressive(&picture), red] {
             for format in FORMATS {
                 for asked in [1, 3, 1_000] {
@@ -275,11 +220,7 @@ fn of_an_animation_the_first_frame_is_shown_where_it_stands() {
     assert_eq!((picture.width, picture.height), (12, 10));
     assert_eq!(picture.at(0, 0)[3], 0);
     let [r, g, b, a] = picture.at(5, 6);
-    assert!(
-        r < 8 && g < 8 && b > 247 && a == 255,
-        "{:?}",
-        picture.at(5, 6)
-    );
+    assert!(r < 8 && g < 8 && b > 247 && a == 255, "{:?}", picture.at(5, 6));
     assert_eq!(picture.at(11, 9)[3], 0);
     assert!(all(&animated_webp((8, 6), (0, 0))).difference(&plain(8, 6, [0, 0, 255, 255])) < 4.0);
 }
@@ -291,16 +232,10 @@ fn gif_frames_that_do_not_fit_their_screen() {
     let inside = all(&gif((6, 5), &[(2, 1, 3, 2)], false));
     assert_eq!((inside.width, inside.height), (6, 5));
     assert_eq!((inside.at(2, 1), inside.at(4, 2)), (RED, RED));
-    assert_eq!(
-        (inside.at(1, 1)[3], inside.at(2, 3)[3], inside.at(5, 4)[3]),
-        (0, 0, 0)
-    );
+    assert_eq!((inside.at(1, 1)[3], inside.at(2, 3)[3], inside.at(5, 4)[3]), (0, 0, 0));
     // Sticking out, larger, and nowhere near.
     let out = all(&gif((4, 4), &[(3, 3, 9, 9)], false));
-    assert_eq!(
-        (out.width, out.height, out.at(3, 3), out.at(2, 3)[3]),
-        (4, 4, RED, 0)
-    );
+    assert_eq!((out.width, out.height, out.at(3, 3), out.at(2, 3)[3]), (4, 4, RED, 0));
     assert_eq!(all(&gif((4, 4), &[(0, 0, 9, 9)], false)), plain(4, 4, RED));
     let nothing = gif((4, 4), &[(90, 90, 3, 3)], false);
     assert!(all(&nothing).rgba.iter().all(|pixel| pixel[3] == 0));
@@ -310,10 +245,7 @@ fn gif_frames_that_do_not_fit_their_screen() {
     assert_eq!(all(&sizeless).at(3, 2), RED);
     // Stripes of nothing.
     let striped = all(&gif((4, 4), &[(0, 0, 4, 4)], true));
-    assert_eq!(
-        (striped.at(0, 0), striped.at(0, 1)[3], striped.at(0, 2)),
-        (RED, 0, RED)
-    );
+    assert_eq!((striped.at(0, 0), striped.at(0, 1)[3], striped.at(0, 2)), (RED, 0, RED));
 }
 
 #[test]
@@ -322,10 +254,7 @@ fn webp_scaled_while_decoding_looks_like_webp_decoded_whole() {
     let file = one(&png(&picture), 900, OutputFormat::Webp).bytes;
     let scaled = look(&file, 90);
     // A plan of the full width keeps the decoder from scaling.
-    let recipes = [
-        recipe(90, OutputFormat::Png),
-        recipe(900, OutputFormat::Png),
-    ];
+    let recipes = [recipe(90, OutputFormat::Png), recipe(900, OutputFormat::Png)];
     let whole = all(&process(&file, &recipes).unwrap().pictures[0].bytes);
     let difference = scaled.difference(&whole);
     assert!(difference < 1.0, "{difference}");
@@ -340,10 +269,7 @@ fn facts_tell_opacity_and_colour() {
     }
     let opaque = facts(&png(&picture));
     assert_eq!(opaque.dominant_color, [30, 60, 200]);
-    assert!(
-        opaque.opaque,
-        "an alpha channel of nothing but 255 hides nothing"
-    );
+    assert!(opaque.opaque, "an alpha channel of nothing but 255 hides nothing");
     assert!((5..=25).contains(&opaque.thumbhash.len()));
 
     picture.rgba[9_599][3] = 254;
@@ -358,10 +284,7 @@ fn facts_tell_opacity_and_colour() {
     );
     let (r, g, b, a) = average.unwrap();
     for (found, expected) in [(r, 200.0), (g, 100.0), (b, 50.0), (a, 255.0)] {
-        assert!(
-            (found * 255.0 - expected).abs() < 12.0,
-            "{found} for {expected}"
-        );
+        assert!((found * 255.0 - expected).abs() < 12.0, "{found} for {expected}");
     }
 }
 
@@ -370,17 +293,9 @@ fn the_facts_are_of_the_picture_whatever_is_rendered() {
     let file = fixture!("gps/DSCN0021.jpg");
     let none = process(file, &[]).unwrap();
     assert!(none.pictures.is_empty());
-    let recipes = [
-        recipe(300, OutputFormat::Webp),
-        recipe(120, OutputFormat::Jpeg),
-    ];
+    let recipes = [recipe(300, OutputFormat::Webp), recipe(120, OutputFormat::Jpeg)];
     let some = process(file, &recipes).unwrap();
-    for (a, b) in none
-        .facts
-        .dominant_color
-        .iter()
-        .zip(some.facts.dominant_color)
-    {
+    for (a, b) in none.facts.dominant_color.iter().zip(some.facts.dominant_color) {
         assert!(a.abs_diff(b) < 4);
     }
     assert_eq!(none.facts.opaque, some.facts.opaque);
@@ -393,36 +308,21 @@ fn the_budget_is_kept() {
     let plans = [recipe(100, OutputFormat::Webp).plan(&header)];
     let mut late = budget();
     late.deadline = Instant::now();
-    assert_eq!(
-        render(&file, &header, &plans, &late).unwrap_err(),
-        Reject::OutOfTime
-    );
+    assert_eq!(render(&file, &header, &plans, &late).unwrap_err(), Reject::OutOfTime);
 
     let mut poor = budget();
     poor.memory = 400 * 300 * 3;
-    assert_eq!(
-        render(&file, &header, &plans, &poor).unwrap_err().code(),
-        "too-large"
-    );
+    assert_eq!(render(&file, &header, &plans, &poor).unwrap_err().code(), "too-large");
     let photograph = progressive(&drawing(400, 300));
     let header = probe(&photograph).unwrap();
-    assert_eq!(
-        render(&photograph, &header, &plans, &poor)
-            .unwrap_err()
-            .code(),
-        "too-large"
-    );
+    assert_eq!(render(&photograph, &header, &plans, &poor).unwrap_err().code(), "too-large");
 }
 
 #[test]
 fn quality_is_worth_its_bytes() {
     let file = fixture!("gps/DSCN0021.jpg");
     let size = |format, quality| {
-        let recipe = Recipe {
-            width: 320,
-            format,
-            quality,
-        };
+        let recipe = Recipe { width: 320, format, quality };
         process(file, &[recipe]).unwrap().pictures[0].bytes.len()
     };
     for format in [OutputFormat::Jpeg, OutputFormat::Webp] {
@@ -430,10 +330,7 @@ fn quality_is_worth_its_bytes() {
     }
     assert!(size(OutputFormat::Webp, 80) < size(OutputFormat::Jpeg, 80));
     let jpeg = one(file, 320, OutputFormat::Jpeg);
-    assert!(
-        jpeg.bytes.windows(2).any(|pair| pair == [0xff, 0xc2]),
-        "it is not progressive"
-    );
+    assert!(jpeg.bytes.windows(2).any(|pair| pair == [0xff, 0xc2]), "it is not progressive");
     assert_eq!(header(&jpeg.bytes).format, Format::Jpeg);
 }
 

@@ -1,0 +1,76 @@
+//! The functions' binaries, built by Cargo.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::Failure;
+
+/// Binaries by name.
+#[derive(Debug, Clone)]
+pub enum Programs {
+    /// As Cargo reported them.
+    Built(BTreeMap<String, PathBuf>),
+    /// All in one directory.
+    In(PathBuf),
+}
+
+/// A line of Cargo's JSON messages.
+/// <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+impl Programs {
+    /// Builds the whole workspace, as one command that shares everything with `cargo run` and
+    /// `cargo test`. Cargo shows its own progress.
+    pub async fn build(release: bool) -> Result<Self, Failure> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
+        if release {
+            command.arg("--release");
+        }
+        // `cargo run` tells its child about the package; Cargo must not take it for its own settings.
+        command.env_remove("CARGO_MANIFEST_DIR").stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?.wait_with_output().await?;
+        if !output.status.success() {
+            return Err("the functions could not be built".into());
+        }
+        let lines = output.stdout.split(|byte| *byte == b'\n');
+        let messages = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok());
+        let built = messages
+            .filter(|message| message.reason == "compiler-artifact")
+            .filter_map(|message| Some((message.target?.name, message.executable?)));
+        Ok(Self::Built(built.collect()))
+    }
+
+    /// What lies beside the running binary.
+    pub fn beside_this_one() -> io::Result<Self> {
+        let this = std::env::current_exe()?;
+        Ok(Self::In(this.parent().unwrap_or_else(|| Path::new(".")).to_owned()))
+    }
+
+    /// The binary of this name.
+    pub fn find(&self, name: &str) -> Result<PathBuf, Failure> {
+        let found = match self {
+            Self::Built(programs) => programs.get(name).cloned(),
+            Self::In(directory) => Some(directory.join(name)),
+        };
+        found
+            .filter(|program| program.is_file())
+            .ok_or_else(|| format!("the template names a binary `{name}` that does not exist").into())
+    }
+}

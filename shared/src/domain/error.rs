@@ -1,0 +1,99 @@
+//! What can go wrong. One enum per operation that has outcomes of its own; everything that is merely
+//! out of reach is [`Unavailable`].
+
+use super::image::{Etag, Image};
+
+/// DynamoDB or S3 did not do what they were asked, and the caller can only try again.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed")]
+pub struct Unavailable {
+    /// What was asked, `reserve_upload`.
+    pub operation: &'static str,
+    /// Whether the service asked us to slow down.
+    pub throttled: bool,
+    /// Why.
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Unavailable {
+    /// An operation that failed for a reason which is not the network's.
+    pub fn new(operation: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { operation, throttled: false, source: source.into() }
+    }
+}
+
+/// Why an image could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum FindImageError {
+    /// There is none by this id in this project.
+    #[error("no such image")]
+    NotFound,
+    /// The table could not be read.
+    #[error("the image could not be read")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why a change to an image was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else changed the image first: read it again and decide anew.
+    #[error("the image was changed by somebody else")]
+    Conflict,
+    /// The table could not be written.
+    #[error("the image could not be written")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why an image could not be trashed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrashImageError {
+    /// There is none by this id in this project.
+    #[error("no such image")]
+    NotFound,
+    /// Its bytes are being deleted already.
+    #[error("the image is being purged")]
+    Purging,
+    /// It is not at the version that the caller knows.
+    #[error("the image is at {current}")]
+    Stale {
+        /// The version it is at.
+        current: Etag,
+    },
+    /// Too many others were writing to it.
+    #[error("the image kept changing")]
+    Contended,
+    /// The table was out of reach.
+    #[error("the image could not be trashed")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why a page of a list could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The cursor is not one of ours, or belongs to another list.
+    #[error("the cursor is not valid")]
+    InvalidCursor,
+    /// The table could not be read.
+    #[error("the list could not be read")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why an object could not be read from a bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadObjectError {
+    /// There is no such object.
+    #[error("no such object")]
+    NotFound,
+    /// It is larger than the reader allows.
+    #[error("the object has {bytes} bytes")]
+    TooLarge {
+        /// How large it is.
+        bytes: u64,
+    },
+    /// The bucket could not be read.
+    #[error("the object could not be read")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// What a change made of an image, or why it was refused: the outcome of a command on the state machine.
+pub type Decision<Refusal> = Result<Image, Refusal>;

@@ -1,0 +1,561 @@
+//! Images and the states they go through.
+//!
+//! Every change is a function from the image as it was to the image as it is to be. The store writes the
+//! result only if nobody changed the image in between, so the rules stand here alone.
+//!
+//! ```text
+//! pending -> processing -> ready | failed      any of these -> trashed -> purging -> gone
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::preset::Variant;
+use super::{EventKind, ImageId, ProjectId, Time, UploadId};
+
+/// How long a client has to send its bytes.
+pub const UPLOAD_WINDOW: Duration = Duration::from_hours(1);
+/// How long after that window an upload may still be on its way through the queue.
+const PROCESSING_GRACE: Duration = Duration::from_hours(1);
+/// When an order to purge that nobody carried out is given again.
+const PURGE_RETRY: Duration = Duration::from_hours(1);
+
+/// Who may see the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Whoever has a signed path.
+    #[default]
+    Private,
+    /// Everybody.
+    Public,
+}
+
+/// What a client said it would send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// The media type, one of [`ACCEPTED_TYPES`].
+    pub content_type: String,
+    /// The size.
+    pub bytes: u64,
+}
+
+/// The media types that can be uploaded.
+pub const ACCEPTED_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+
+/// The largest upload, in bytes: more than any camera's JPEG, and little enough to work on in memory.
+pub const MAXIMUM_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Who works on an upload, and until when nobody else may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The worker's request id.
+    pub owner: String,
+    /// When others may take over.
+    pub until: Time,
+}
+
+/// What is known of a picture once it was processed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// The media type of the original.
+    pub content_type: String,
+    /// The original's file extension, which is part of its object key.
+    pub extension: String,
+    /// Pixels across, upright.
+    pub width: u32,
+    /// Pixels down, upright.
+    pub height: u32,
+    /// How many frames the original has.
+    pub frames: u32,
+    /// The size of the stored original, which is smaller than the upload by its private metadata.
+    pub bytes: u64,
+    /// SHA-256 of the bytes as they were uploaded, in hex.
+    pub sha256: String,
+    /// A `ThumbHash`, base64: the picture before the picture.
+    pub thumbhash: String,
+    /// `#rrggbb`.
+    pub dominant_color: String,
+    /// When it was taken, if the camera said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<String>,
+    /// With which camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// The stored renderings.
+    pub variants: Vec<Variant>,
+}
+
+/// Why an upload cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable, for programs: `not-an-image`.
+    pub code: String,
+    /// For people.
+    pub detail: String,
+    /// Whether the bytes may still be good: processing was cut short, and can be taken up again.
+    #[serde(default)]
+    pub retryable: bool,
+}
+
+/// Where an image stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum State {
+    /// Its bytes have not arrived.
+    Pending,
+    /// Somebody works on them.
+    Processing {
+        /// Who.
+        lease: Lease,
+    },
+    /// It can be served.
+    Ready {
+        /// What of.
+        picture: Picture,
+    },
+    /// It never will be.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// It is in the trash.
+    Trashed {
+        /// Since when.
+        trashed_at: Time,
+    },
+    /// Its bytes are being deleted.
+    Purging,
+}
+
+impl State {
+    /// The state's name on the wire and in keys.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing { .. } => "processing",
+            Self::Ready { .. } => "ready",
+            Self::Failed { .. } => "failed",
+            Self::Trashed { .. } => "trashed",
+            Self::Purging => "purging",
+        }
+    }
+}
+
+/// What a timer is to look at if nothing else happened by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DueKind {
+    /// An upload that should have become ready or failed.
+    Upload,
+    /// A trashed image whose time is up.
+    Purge,
+}
+
+/// An image's entry in the list of things that fall due. Each image has one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: DueKind,
+}
+
+/// An image: the one record that says where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// Its owner.
+    pub project: ProjectId,
+    /// The upload that its bytes come from.
+    pub upload: UploadId,
+    /// What the client announced.
+    pub declared: Declared,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// What its owner calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// When it was reserved.
+    pub created_at: Time,
+    /// When it last changed.
+    pub updated_at: Time,
+    /// Raised by users' changes.
+    pub version: u64,
+    /// Raised by functions' changes.
+    pub revision: u64,
+    /// When a timer is to look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: State,
+}
+
+/// An image's version: users' edits and functions' edits counted apart, so that `If-Match` minds only the
+/// former.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Etag {
+    /// Users' edits.
+    pub version: u64,
+    /// Functions' edits.
+    pub revision: u64,
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}.{}\"", self.version, self.revision)
+    }
+}
+
+/// A new image's particulars.
+#[derive(Debug, Clone)]
+pub struct NewImage {
+    /// What the client announced.
+    pub declared: Declared,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// What its owner calls it.
+    pub title: Option<String>,
+}
+
+/// A change that is allowed: the image to write, and what to tell the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The image afterwards.
+    pub image: Image,
+    /// The event that goes into the log with it.
+    pub event: Option<EventKind>,
+}
+
+/// Why a worker may not take an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotClaimable {
+    /// Another worker has it: look again later.
+    Leased,
+    /// There is nothing left to do.
+    Settled,
+}
+
+/// Why an image cannot be trashed: its bytes are being deleted already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeingPurged;
+
+/// What a timer makes of an image that fell due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overdue {
+    /// It has to change.
+    Change(Box<Change>),
+    /// It has moved on; the entry is a leftover.
+    Nothing,
+}
+
+impl Image {
+    /// Reserves an image for bytes that are still to come.
+    pub fn reserve(id: ImageId, upload: UploadId, project: ProjectId, new: NewImage, now: Time) -> Change {
+        let due = Due { at: now.after(UPLOAD_WINDOW + PROCESSING_GRACE), kind: DueKind::Upload };
+        let image = Self {
+            id,
+            project,
+            upload,
+            declared: new.declared,
+            visibility: new.visibility,
+            title: new.title,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            revision: 0,
+            due: Some(due),
+            state: State::Pending,
+        };
+        Change { image, event: Some(EventKind::Created) }
+    }
+
+    /// Its entity tag.
+    pub const fn etag(&self) -> Etag {
+        Etag { version: self.version, revision: self.revision }
+    }
+
+    /// Rises with every change, and numbers the image's events.
+    pub const fn sequence(&self) -> u64 {
+        self.version + self.revision
+    }
+
+    /// The picture, if it can be served.
+    pub const fn picture(&self) -> Option<&Picture> {
+        match &self.state {
+            State::Ready { picture } => Some(picture),
+            State::Pending
+            | State::Processing { .. }
+            | State::Failed { .. }
+            | State::Trashed { .. }
+            | State::Purging => None,
+        }
+    }
+
+    /// Takes the image's upload to work on.
+    ///
+    /// S3 may announce an upload twice, and a worker may die: so a settled image needs nothing, a live
+    /// lease keeps others away, and an expired one is taken over.
+    pub fn claim(&self, upload: UploadId, lease: Lease, now: Time) -> Result<Change, NotClaimable> {
+        if upload != self.upload {
+            return Err(NotClaimable::Settled);
+        }
+        match &self.state {
+            // A claim whose answer was lost is made again by the same owner.
+            State::Processing { lease: held } if now < held.until && held.owner != lease.owner => {
+                Err(NotClaimable::Leased)
+            }
+            State::Failed { failure } if !failure.retryable => Err(NotClaimable::Settled),
+            State::Ready { .. } | State::Trashed { .. } | State::Purging => Err(NotClaimable::Settled),
+            State::Pending | State::Processing { .. } | State::Failed { .. } => {
+                // The timer must not come while the lease lasts. It rarely would: moving it costs a
+                // transaction where leaving it is one plain write.
+                let due = self.due.filter(|due| lease.until <= due.at).unwrap_or_else(|| Due {
+                    at: lease.until.after(PROCESSING_GRACE),
+                    kind: DueKind::Upload,
+                });
+                Ok(self.revised(now, State::Processing { lease }, Some(due), None))
+            }
+        }
+    }
+
+    /// Whether `owner` still has the lease that it claimed.
+    pub fn is_leased_to(&self, owner: &str) -> bool {
+        matches!(&self.state, State::Processing { lease } if lease.owner == owner)
+    }
+
+    /// The worker is done, and the picture can be served.
+    pub fn become_ready(&self, picture: Picture, now: Time) -> Change {
+        self.revised(now, State::Ready { picture }, None, Some(EventKind::Ready))
+    }
+
+    /// The upload cannot be used.
+    pub fn fail(&self, failure: Failure, now: Time) -> Change {
+        self.revised(now, State::Failed { failure }, None, Some(EventKind::Failed))
+    }
+
+    /// Puts the image into the trash, where it stays for `retention`. `None` if it is there already.
+    pub fn trash(&self, retention: Duration, now: Time) -> Result<Option<Change>, BeingPurged> {
+        match self.state {
+            State::Trashed { .. } => Ok(None),
+            State::Purging => Err(BeingPurged),
+            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
+                let image = Self {
+                    version: self.version + 1,
+                    updated_at: now,
+                    due: Some(Due { at: now.after(retention), kind: DueKind::Purge }),
+                    state: State::Trashed { trashed_at: now },
+                    ..self.clone()
+                };
+                Ok(Some(Change { image, event: Some(EventKind::Trashed) }))
+            }
+        }
+    }
+
+    /// What has to be done about an image that fell due.
+    pub fn overdue(&self, now: Time) -> Overdue {
+        if self.due.is_none_or(|due| now < due.at) {
+            return Overdue::Nothing;
+        }
+        let change = match &self.state {
+            State::Pending => self.fail(
+                Failure {
+                    code: "upload-missing".into(),
+                    detail: "No bytes arrived in time. Reserve a new upload and send them again.".into(),
+                    // The event may be late: the bytes lie in the bucket for a day.
+                    retryable: true,
+                },
+                now,
+            ),
+            State::Processing { .. } => self.fail(
+                Failure {
+                    code: "processing-interrupted".into(),
+                    detail: "The upload could not be processed for now. It will be tried again, or send \
+                             the picture once more."
+                        .into(),
+                    retryable: true,
+                },
+                now,
+            ),
+            State::Trashed { .. } | State::Purging => {
+                let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
+                self.revised(now, State::Purging, Some(due), Some(EventKind::Purging))
+            }
+            State::Ready { .. } | State::Failed { .. } => return Overdue::Nothing,
+        };
+        Overdue::Change(Box::new(change))
+    }
+
+    fn revised(&self, now: Time, state: State, due: Option<Due>, event: Option<EventKind>) -> Change {
+        let image = Self { revision: self.revision + 1, updated_at: now, due, state, ..self.clone() };
+        Change { image, event }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    fn at(secs: i64) -> Time {
+        Time::from_secs(secs)
+    }
+
+    fn reserved() -> Image {
+        let new = NewImage {
+            declared: Declared { content_type: "image/jpeg".into(), bytes: 10 },
+            visibility: Visibility::Private,
+            title: None,
+        };
+        let (id, upload) = (ImageId::new(Ulid(1)), UploadId::new(Ulid(2)));
+        Image::reserve(id, upload, ProjectId::new(Ulid(3)), new, at(0)).image
+    }
+
+    fn lease(owner: &str, until: i64) -> Lease {
+        Lease { owner: owner.into(), until: at(until) }
+    }
+
+    fn picture() -> Picture {
+        Picture {
+            content_type: "image/jpeg".into(),
+            extension: "jpg".into(),
+            width: 1,
+            height: 1,
+            frames: 1,
+            bytes: 1,
+            sha256: String::new(),
+            thumbhash: String::new(),
+            dominant_color: "#000000".into(),
+            taken_at: None,
+            camera: None,
+            variants: vec![],
+        }
+    }
+
+    #[test]
+    fn a_live_lease_keeps_others_away_and_a_dead_one_does_not() {
+        let image = reserved();
+        let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+        assert_eq!(claimed.claim(image.upload, lease("b", 90), at(59)), Err(NotClaimable::Leased));
+        let taken = claimed.claim(image.upload, lease("b", 120), at(60)).unwrap().image;
+        assert!(taken.is_leased_to("b") && !taken.is_leased_to("a"));
+    }
+
+    #[test]
+    fn an_owner_whose_claim_was_written_but_not_answered_claims_again() {
+        let image = reserved();
+        let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+        assert!(claimed.claim(image.upload, lease("a", 60), at(2)).is_ok());
+    }
+
+    #[test]
+    fn a_settled_image_is_not_processed_again() {
+        let image = reserved();
+        let ready = image.become_ready(picture(), at(2)).image;
+        assert_eq!(ready.claim(image.upload, lease("a", 60), at(3)), Err(NotClaimable::Settled));
+        assert_eq!(
+            image.claim(UploadId::new(Ulid(9)), lease("a", 60), at(3)),
+            Err(NotClaimable::Settled),
+            "another upload's bytes are not this image's"
+        );
+    }
+
+    #[test]
+    fn bytes_that_arrive_after_the_timer_are_still_taken() {
+        let image = reserved();
+        let Overdue::Change(missing) = image.overdue(at(7200)) else { panic!("it is overdue") };
+        assert_eq!(missing.image.state.name(), "failed");
+        assert!(missing.image.claim(image.upload, lease("a", 9000), at(8000)).is_ok());
+    }
+
+    #[test]
+    fn a_worker_that_died_leaves_an_image_that_the_timer_settles() {
+        let image = reserved();
+        let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+        assert_eq!(claimed.overdue(at(59)), Overdue::Nothing);
+        let due = claimed.due.unwrap().at;
+        let Overdue::Change(change) = claimed.overdue(due) else { panic!("it is overdue") };
+        assert_eq!(change.image.state.name(), "failed");
+    }
+
+    #[test]
+    fn the_trash_is_emptied_when_its_time_is_up_and_the_order_is_repeated() {
+        let image = reserved();
+        let trashed = image.trash(Duration::from_secs(100), at(10)).unwrap().unwrap().image;
+        assert_eq!(trashed.trash(Duration::from_secs(100), at(11)), Ok(None));
+        assert_eq!(trashed.overdue(at(109)), Overdue::Nothing);
+        let Overdue::Change(purging) = trashed.overdue(at(110)) else { panic!("it is overdue") };
+        assert_eq!(purging.event, Some(EventKind::Purging));
+        assert_eq!(purging.image.trash(Duration::ZERO, at(111)), Err(BeingPurged));
+        let Overdue::Change(again) = purging.image.overdue(at(110 + 3600)) else { panic!("it is overdue") };
+        assert_eq!(again.event, Some(EventKind::Purging));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Command {
+        Claim(u8),
+        Ready,
+        Fail,
+        Trash,
+        Timer,
+    }
+
+    fn command() -> impl Strategy<Value = (Command, i64)> {
+        let kind = prop_oneof![
+            (0..3_u8).prop_map(Command::Claim),
+            Just(Command::Ready),
+            Just(Command::Fail),
+            Just(Command::Trash),
+            Just(Command::Timer),
+        ];
+        (kind, 0..9000_i64)
+    }
+
+    proptest! {
+        /// Duplicated, late and reordered commands never lose an image: until it is settled, a timer
+        /// has it on its list; and its sequence rises by one with every change.
+        #[test]
+        fn an_unsettled_image_is_always_due(commands in prop::collection::vec(command(), 0..40)) {
+            let (mut image, mut now) = (reserved(), 0);
+            for (command, step) in commands {
+                now += step;
+                let change = match command {
+                    Command::Claim(owner) =>
+                        image.claim(image.upload, lease(&owner.to_string(), now + 60), at(now)).ok(),
+                    Command::Ready if image.is_leased_to("0") => Some(image.become_ready(picture(), at(now))),
+                    Command::Fail if image.is_leased_to("1") => Some(image.fail(
+                        Failure { code: "x".into(), detail: String::new(), retryable: false }, at(now))),
+                    Command::Ready | Command::Fail => None,
+                    Command::Trash => image.trash(Duration::from_secs(50), at(now)).ok().flatten(),
+                    Command::Timer => match image.overdue(at(now)) {
+                        Overdue::Change(change) => Some(*change),
+                        Overdue::Nothing => None,
+                    },
+                };
+                if let Some(change) = change {
+                    prop_assert_eq!(change.image.sequence(), image.sequence() + 1);
+                    image = change.image;
+                }
+                let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. });
+                prop_assert_eq!(image.due.is_some(), !settled);
+            }
+        }
+
+        /// Whatever order the timer comes in, an image that nobody touches ends up settled or purging.
+        #[test]
+        fn the_timer_settles_everything(claimed: bool, trashed: bool) {
+            let mut image = reserved();
+            if claimed { image = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image; }
+            if trashed { image = image.trash(Duration::from_secs(9), at(2)).unwrap().unwrap().image; }
+            let due = image.due.unwrap().at;
+            let Overdue::Change(change) = image.overdue(due) else { panic!("it is due") };
+            let settled = matches!(change.image.state, State::Failed { .. } | State::Purging);
+            prop_assert!(settled);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Projects: the tenants.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ProjectId, Secret, Time};
+
+/// A tenant. Everything else belongs to exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The keys that sign delivery paths and cursors: the first signs, any of them verifies, so that a
+    /// key can be replaced without breaking the paths in circulation.
+    pub signing_keys: Vec<Secret>,
+    /// When it was made.
+    pub created_at: Time,
+}

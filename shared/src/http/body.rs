@@ -1,0 +1,101 @@
+//! Reading what a request says.
+
+use ::http::header;
+use lambda_http::{Body, Request, RequestExt as _};
+use serde::de::DeserializeOwned;
+
+use super::{FieldError, Problem};
+
+/// Reads a JSON body. Unknown fields are refused where the type denies them, with the place named.
+pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_json = media_type.is_some_and(|value| {
+        value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    });
+    if !is_json {
+        return Err(Problem::unsupported_media("Send the body as `Content-Type: application/json`."));
+    }
+    let bytes: &[u8] = match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        // `Body` is not exhaustive; what is neither has no bytes.
+        _ => &[],
+    };
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        Problem::invalid_fields(vec![FieldError {
+            pointer: pointer(error.path()),
+            detail: error.inner().to_string(),
+        }])
+    })?;
+    json.end().map_err(|error| Problem::invalid_request(error.to_string()))?;
+    Ok(value)
+}
+
+/// Reads the query parameters. Each may be given once.
+pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let parameters = request.query_string_parameters();
+    let mut object = serde_json::Map::new();
+    for (name, value) in parameters.iter() {
+        let value = serde_json::Value::String(value.to_owned());
+        if object.insert(name.to_owned(), value).is_some() {
+            return Err(Problem::invalid_request(format!("The parameter `{name}` is given twice.")));
+        }
+    }
+    serde_path_to_error::deserialize(serde_json::Value::Object(object)).map_err(|error| {
+        Problem::invalid_fields(vec![FieldError {
+            pointer: pointer(error.path()),
+            detail: error.inner().to_string(),
+        }])
+    })
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    use std::fmt::Write as _;
+    path.iter().fold(String::new(), |mut pointer, segment| {
+        // Writing to a String cannot fail.
+        let _ = match segment {
+            Segment::Seq { index } => write!(pointer, "/{index}"),
+            Segment::Map { key } => write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => write!(pointer, "/{variant}"),
+            Segment::Unknown => Ok(()),
+        };
+        pointer
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        bytes: u64,
+    }
+
+    fn request(media_type: &str, text: &str) -> Request {
+        ::http::Request::builder().header("content-type", media_type).body(Body::Text(text.into())).unwrap()
+    }
+
+    #[test]
+    fn a_body_is_read_strictly() {
+        let sample: Sample = body(&request("application/json; charset=utf-8", r#"{"bytes":1}"#)).unwrap();
+        assert_eq!(sample.bytes, 1);
+        for (media_type, text, status, mentions) in [
+            ("text/plain", r#"{"bytes":1}"#, 415, "application/json"),
+            ("application/json", "", 400, "EOF"),
+            ("application/json", r#"{"bytes":"x"}"#, 400, "/bytes"),
+            ("application/json", r#"{"bytes":1,"extra":2}"#, 400, "extra"),
+            ("application/json", r#"{"bytes":1} {}"#, 400, "trailing"),
+        ] {
+            let problem = body::<Sample>(&request(media_type, text)).unwrap_err();
+            assert_eq!(problem.status(), status, "{text}");
+            let response = problem.into_response("r");
+            let Body::Text(document) = response.body() else { panic!("a problem is text") };
+            assert!(document.contains(mentions), "{document}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Who is asking, as the authorizer found out.
+
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt as _};
+use serde_json::Value;
+
+use super::Problem;
+use crate::domain::{ProjectId, Scope};
+
+/// The bearer of a valid key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The project that the key opens.
+    pub project: ProjectId,
+    /// What the key may be used for.
+    pub scopes: Vec<Scope>,
+}
+
+impl Caller {
+    /// Reads the authorizer's context. Nothing that the client sent is looked at.
+    pub fn from_request(request: &Request) -> Result<Self, Problem> {
+        let context = request.request_context_ref();
+        let Some(RequestContext::ApiGatewayV2(context)) = context else {
+            return Err(Problem::unauthenticated());
+        };
+        let lambda = context.authorizer.as_ref().map(|authorizer| &authorizer.fields);
+        let text = |name| lambda.and_then(|fields| fields.get(name)).and_then(Value::as_str);
+        let project = text("project").and_then(|id| id.parse().ok()).ok_or_else(Problem::unauthenticated)?;
+        let scopes = Scope::parse_list(text("scopes").unwrap_or_default());
+        Ok(Self { project, scopes })
+    }
+
+    /// Goes on only with a key that has the scope, or is an administrator's.
+    pub fn require(self, scope: Scope) -> Result<Self, Problem> {
+        if self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin) {
+            Ok(self)
+        } else {
+            Err(Problem::forbidden(format!("This key lacks the scope `{}`.", scope.name())))
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! How a request is read and answered. No AWS client, no table, no bucket.
+
+mod body;
+mod caller;
+mod conditional;
+mod problem;
+mod respond;
+mod view;
+
+pub use body::{body, query};
+pub use caller::Caller;
+pub use conditional::{if_match, if_none_match};
+pub use problem::{FieldError, Problem};
+pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use view::{ImageRow, ImageView};

@@ -1,0 +1,219 @@
+//! Errors as RFC 9457 problem documents. The only place that knows status codes.
+
+use std::error::Error;
+
+use ::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use lambda_http::Body;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::domain::Unavailable;
+use crate::domain::error::{FindImageError, ListError, ReadObjectError, TrashImageError};
+
+/// A field that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where, as a JSON pointer (RFC 6901); empty for the whole body.
+    pub pointer: String,
+    /// What is expected there.
+    pub detail: String,
+}
+
+/// An answer that is not what the caller hoped for, and what to do about it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), errors: vec![], headers: vec![], cause: None }
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// 400: the request makes no sense.
+    pub fn invalid_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail)
+    }
+
+    /// 400, with the fields that are wrong.
+    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        let detail = errors.first().map_or_else(String::new, |error| match error.pointer.as_str() {
+            "" => error.detail.clone(),
+            pointer => format!("`{pointer}`: {}", error.detail),
+        });
+        Self { errors, ..Self::invalid_request(detail) }
+    }
+
+    /// 401: nobody proved who they are.
+    pub fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Send `Authorization: Bearer <API key>`.")
+            .with_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// 403: the caller may not do this.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404: absent, or another project's.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("There is no such {what} in this project."))
+    }
+
+    /// 413: more bytes than are taken.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    }
+
+    /// 415: a media type that cannot be worked with.
+    pub fn unsupported_media(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", detail)
+    }
+
+    /// 500: our fault.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let detail =
+            "Something went wrong on our side. Try again, and tell us the request id if it stays so.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).caused_by(cause)
+    }
+
+    /// The status it is answered with.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable name of the problem.
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Why it happened, for the log alone.
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+
+    /// The answer. `instance` is the request's id, by which the log is searched.
+    pub fn into_response(self, instance: &str) -> Response<Body> {
+        let mut document = json!({
+            "type": format!("/problems/{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+            "instance": instance,
+        });
+        if !self.errors.is_empty() {
+            document["errors"] = json!(self.errors);
+        }
+        let mut response = Response::new(Body::Text(document.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.headers);
+        response
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        let (after, detail) = if error.throttled {
+            ("2", "Too much is going on at once. Wait a moment and try again.")
+        } else {
+            ("5", "A part of the service cannot be reached for now. Wait a moment and try again.")
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            .with_header(header::RETRY_AFTER, after)
+            .caused_by(error)
+    }
+}
+
+impl From<FindImageError> for Problem {
+    fn from(error: FindImageError) -> Self {
+        match error {
+            FindImageError::NotFound => Self::not_found("image"),
+            FindImageError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<TrashImageError> for Problem {
+    fn from(error: TrashImageError) -> Self {
+        match error {
+            TrashImageError::NotFound => Self::not_found("image"),
+            TrashImageError::Purging => {
+                Self::new(StatusCode::GONE, "gone", "The image is being deleted for good.")
+            }
+            TrashImageError::Stale { current } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "The image has changed since you read it. Read it again and decide anew.",
+            )
+            .with_header(header::ETAG, &current.to_string()),
+            TrashImageError::Contended => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Others are changing the image at this moment. Try again.",
+            ),
+            TrashImageError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::InvalidCursor => Self::invalid_fields(vec![FieldError {
+                pointer: "/cursor".into(),
+                detail: "is not a cursor that this list gave out. Start again without one.".into(),
+            }]),
+            ListError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadObjectError> for Problem {
+    fn from(error: ReadObjectError) -> Self {
+        match error {
+            ReadObjectError::NotFound => Self::not_found("picture"),
+            ReadObjectError::TooLarge { .. } => Self::too_large("The object is too large."),
+            ReadObjectError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_not_in_the_answer() {
+        let problem = Problem::from(Unavailable::new("find_image", "secret-host refused the connection"));
+        assert!(problem.cause().is_some());
+        let response = problem.into_response("request-1");
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "5");
+        let Body::Text(text) = response.body() else { panic!("a problem is text") };
+        assert!(!text.contains("secret-host") && !text.contains("find_image"), "{text}");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(document["instance"], "request-1");
+        assert_eq!(document["code"], "unavailable");
+    }
+}

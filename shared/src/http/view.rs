@@ -1,0 +1,168 @@
+//! Images as the API shows them.
+
+use serde::Serialize;
+
+use crate::domain::image::{Failure, Image, State};
+use crate::domain::signed_path::{self, delivery_path, hand_out};
+use crate::domain::summary::{ImageSummary, PictureSummary};
+use crate::domain::{PictureName, PresetName, Project, Time, Variant, VariantFormat, Visibility};
+
+/// An image, with all that is known of it.
+#[derive(Debug, Serialize)]
+pub struct ImageView<'a> {
+    id: String,
+    state: &'static str,
+    visibility: Visibility,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    created_at: Time,
+    updated_at: Time,
+    version: u64,
+    #[serde(flatten)]
+    picture: Option<PictureView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purge_at: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+struct PictureView<'a> {
+    content_type: &'a str,
+    width: u32,
+    height: u32,
+    frames: u32,
+    bytes: u64,
+    sha256: &'a str,
+    thumbhash: &'a str,
+    dominant_color: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    camera: Option<&'a str>,
+    variants: Vec<VariantView>,
+}
+
+#[derive(Debug, Serialize)]
+struct VariantView {
+    preset: PresetName,
+    format: VariantFormat,
+    width: u32,
+    height: u32,
+    bytes: u64,
+    path: String,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureView<'a> {
+    code: &'a str,
+    detail: &'a str,
+}
+
+impl<'a> ImageView<'a> {
+    /// Shows an image, with paths that are good for an hour at least.
+    pub fn new(image: &'a Image, project: &Project, now: Time) -> Self {
+        let variant = |variant: &Variant| {
+            let path = delivery_path(image.project, image.id, image.upload, variant.name());
+            VariantView {
+                preset: variant.preset,
+                format: variant.format,
+                width: variant.width,
+                height: variant.height,
+                bytes: variant.bytes,
+                path: hand_out(path, image.visibility, project, now),
+            }
+        };
+        let picture = image.picture().map(|picture| PictureView {
+            content_type: &picture.content_type,
+            width: picture.width,
+            height: picture.height,
+            frames: picture.frames,
+            bytes: picture.bytes,
+            sha256: &picture.sha256,
+            thumbhash: &picture.thumbhash,
+            dominant_color: &picture.dominant_color,
+            taken_at: picture.taken_at.as_deref(),
+            camera: picture.camera.as_deref(),
+            variants: picture.variants.iter().map(variant).collect(),
+        });
+        let failure = match &image.state {
+            State::Failed { failure: Failure { code, detail, .. } } => Some(FailureView { code, detail }),
+            State::Pending
+            | State::Processing { .. }
+            | State::Ready { .. }
+            | State::Trashed { .. }
+            | State::Purging => None,
+        };
+        let trashed_at = match image.state {
+            State::Trashed { trashed_at } => Some(trashed_at),
+            State::Pending
+            | State::Processing { .. }
+            | State::Ready { .. }
+            | State::Failed { .. }
+            | State::Purging => None,
+        };
+        Self {
+            id: image.id.to_string(),
+            state: image.state.name(),
+            visibility: image.visibility,
+            title: image.title.as_deref(),
+            created_at: image.created_at,
+            updated_at: image.updated_at,
+            version: image.version,
+            picture,
+            failure,
+            trashed_at,
+            purge_at: trashed_at.and(image.due).map(|due| due.at),
+        }
+    }
+
+    /// The entity tag of this view: the image's, and the window of the signatures in it. Without the
+    /// latter a client would be told to keep paths that have expired.
+    pub fn etag(image: &Image, now: Time) -> String {
+        let tag = image.etag().to_string();
+        match (image.visibility, image.picture()) {
+            (Visibility::Private, Some(_)) => {
+                format!("{}.{}\"", tag.trim_end_matches('"'), signed_path::expiry(now).as_secs())
+            }
+            (Visibility::Private, None) | (Visibility::Public, _) => tag,
+        }
+    }
+}
+
+/// A row of a list.
+#[derive(Debug, Serialize)]
+pub struct ImageRow {
+    id: String,
+    state: String,
+    visibility: Visibility,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    created_at: Time,
+    #[serde(flatten)]
+    picture: Option<PictureSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail: Option<String>,
+}
+
+impl ImageRow {
+    /// Shows a row, with the path of a small picture if there is one.
+    pub fn new(summary: ImageSummary, project: &Project, now: Time) -> Self {
+        let name = PictureName { preset: PresetName::THUMBNAIL, format: Some(VariantFormat::Webp) };
+        let thumbnail = summary.picture.is_some().then(|| {
+            let path = delivery_path(project.id, summary.id, summary.upload, name);
+            hand_out(path, summary.visibility, project, now)
+        });
+        Self {
+            id: summary.id.to_string(),
+            state: summary.state,
+            visibility: summary.visibility,
+            title: summary.title,
+            created_at: summary.created_at,
+            picture: summary.picture,
+            thumbnail,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a function's environment says, read once at its start.
+
+use std::env;
+use std::time::Duration;
+
+use super::{SystemClock, SystemRandom, clients, telemetry};
+use crate::media::{Buckets, Media};
+use crate::store::Store;
+
+/// A variable that the template should have set.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {name} must be {expected}")]
+pub struct InvalidEnvironment {
+    name: &'static str,
+    expected: &'static str,
+}
+
+/// A function's environment: where things are, and what gives out time and randomness.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    region: String,
+}
+
+impl Environment {
+    /// Reads it, and starts the log.
+    pub fn load() -> Result<Self, InvalidEnvironment> {
+        telemetry::start();
+        Ok(Self { region: variable("AWS_REGION")? })
+    }
+
+    /// The table.
+    pub fn store(&self) -> Result<Store, InvalidEnvironment> {
+        let config = clients::config(self.region.clone());
+        let client = clients::dynamodb(&config, optional("AWS_ENDPOINT_URL_DYNAMODB").as_deref());
+        Ok(Store::new(client, variable("TABLE_NAME")?))
+    }
+
+    /// The buckets.
+    pub fn media(&self) -> Media {
+        let config = clients::config(self.region.clone());
+        let endpoint = optional("AWS_ENDPOINT_URL_S3");
+        let buckets = Buckets {
+            uploads: optional("UPLOADS_BUCKET").unwrap_or_default(),
+            originals: optional("ORIGINALS_BUCKET").unwrap_or_default(),
+            variants: optional("VARIANTS_BUCKET").unwrap_or_default(),
+        };
+        let client = clients::s3(&config, endpoint.as_deref());
+        Media::new(client, clients::credentials(), self.region.clone(), endpoint, buckets)
+    }
+
+    /// Ids and secrets.
+    pub const fn random(&self) -> SystemRandom {
+        SystemRandom
+    }
+
+    /// Time.
+    pub const fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+
+    /// How long an image stays in the trash.
+    pub fn trash_retention(&self) -> Result<Duration, InvalidEnvironment> {
+        let invalid = InvalidEnvironment { name: "TRASH_DAYS", expected: "a number of days" };
+        let days: u32 = variable("TRASH_DAYS")?.parse().map_err(|_| invalid)?;
+        Ok(Duration::from_secs(u64::from(days) * 24 * 3600))
+    }
+
+    /// The function's memory in bytes, as Lambda says it.
+    pub fn memory(&self) -> Result<u64, InvalidEnvironment> {
+        let name = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+        let invalid = InvalidEnvironment { name, expected: "a number of megabytes" };
+        let megabytes: u64 = variable(name)?.parse().map_err(|_| invalid)?;
+        Ok(megabytes * 1024 * 1024)
+    }
+}
+
+fn optional(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn variable(name: &'static str) -> Result<String, InvalidEnvironment> {
+    optional(name).ok_or(InvalidEnvironment { name, expected: "set" })
+}

@@ -1,0 +1,18 @@
+//! What a function stands on when it runs.
+
+mod answer;
+mod batch;
+mod clients;
+mod environment;
+mod random;
+mod serve;
+mod stream;
+mod telemetry;
+
+pub use answer::answer;
+pub use batch::{MessageError, each_message, queue_messages};
+pub use environment::{Environment, InvalidEnvironment};
+pub use random::{SystemClock, SystemRandom};
+pub use serve::serve;
+pub use stream::{each_record, stream_records};
+pub use telemetry::chain;

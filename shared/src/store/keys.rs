@@ -1,0 +1,95 @@
+//! The table's keys. Everything a project owns has the project in its key, so that another project's id
+//! is simply not found.
+
+use crate::domain::image::{Due, DueKind};
+use crate::domain::{EventId, ImageId, KeyId, ProjectId, Time};
+
+/// How many partitions a day's due entries are spread over.
+pub const DUE_SHARDS: u64 = 4;
+
+pub fn project(project: ProjectId) -> String {
+    format!("P#{project}")
+}
+
+pub fn key(key: KeyId) -> String {
+    format!("K#{key}")
+}
+
+pub fn keys_of(project: ProjectId) -> String {
+    format!("P#{project}#KEY")
+}
+
+pub fn image(project: ProjectId, image: ImageId) -> String {
+    format!("P#{project}#I#{image}")
+}
+
+pub fn live_images(project: ProjectId) -> String {
+    format!("P#{project}#IMAGE")
+}
+
+pub fn trashed_images(project: ProjectId) -> String {
+    format!("P#{project}#TRASH")
+}
+
+pub fn images_in_state(project: ProjectId, state: &str) -> String {
+    format!("P#{project}#STATE#{state}")
+}
+
+pub fn events_of_day(project: ProjectId, time: Time) -> String {
+    format!("P#{project}#EVENT#{}", time.date())
+}
+
+pub fn event(event: EventId) -> String {
+    event.to_string()
+}
+
+pub fn events_of_subject(project: ProjectId, subject: ImageId) -> String {
+    format!("P#{project}#SUBJECT#{subject}")
+}
+
+/// Padded, so that the text sorts like the number.
+pub fn sequence(sequence: u64) -> String {
+    format!("{sequence:020}")
+}
+
+pub fn due_bucket(date: &str, shard: u64) -> String {
+    format!("DUE#{date}#{shard}")
+}
+
+/// Partition and sort key of an image's due entry.
+pub fn due(project: ProjectId, image: ImageId, due: Due) -> (String, String) {
+    let kind = match due.kind {
+        DueKind::Upload => "UPLOAD",
+        DueKind::Purge => "PURGE",
+    };
+    // The id's last characters are random, so they spread.
+    let shard = image.to_string().bytes().rev().take(8).map(u64::from).sum::<u64>() % DUE_SHARDS;
+    (due_bucket(&due.at.date(), shard), format!("{}#{kind}#{project}#{image}", due.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    proptest! {
+        #[test]
+        fn due_entries_sort_by_time(a in 0_i64..4_000_000_000_000, b in 0_i64..4_000_000_000_000, id: u128) {
+            let (project, image) = (ProjectId::new(Ulid(1)), ImageId::new(Ulid(id)));
+            let key = |at| due(project, image, Due { at: Time::from_millis(at), kind: DueKind::Purge }).1;
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn images_have_keys_of_their_own(a: (u128, u128), b: (u128, u128)) {
+            let key = |(p, i)| image(ProjectId::new(Ulid(p)), ImageId::new(Ulid(i)));
+            prop_assert_eq!(key(a) == key(b), a == b);
+        }
+
+        #[test]
+        fn sequences_sort_like_numbers(a: u64, b: u64) {
+            prop_assert_eq!(sequence(a).cmp(&sequence(b)), a.cmp(&b));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! DynamoDB: one table, one file per aggregate.
+//!
+//! Each operation is a *port*: a trait of one method that a function asks for by name. The template grants
+//! a function the same ports under the same names.
+
+mod change;
+mod due;
+mod events;
+mod images;
+mod item;
+mod keys;
+mod projects;
+
+use aws_sdk_dynamodb::Client;
+
+pub use change::{ChangeError, change_image};
+pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
+pub use events::decode_event;
+pub use images::{CommitImage, EraseRows, FindImage, ListImages};
+pub use projects::{CreateProject, FindKey, FindProject, KnownProjects};
+
+/// The table.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+impl Store {
+    /// The table by name, behind a client.
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+}
