@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -16,7 +15,7 @@ use crate::binaries::Binaries;
 use crate::figure::{Figure, Unit};
 use crate::runtime_api::RuntimeApi;
 use crate::samples::Samples;
-use crate::{Failure, megabytes, milliseconds, process};
+use crate::{Failure, megabytes, milliseconds, process, progress};
 
 const PART: &str = "cold-start";
 /// How often each function is started.
@@ -40,11 +39,11 @@ struct Starts {
 }
 
 /// Starts both functions alternately.
-pub async fn measure(binaries: &Binaries, progress: &ProgressBar) -> Result<Vec<Figure>, Failure> {
+pub async fn measure(binaries: &Binaries) -> Result<Vec<Figure>, Failure> {
     let (hello, get_image) = (binaries.find("hello")?, binaries.find("get-image")?);
     let (mut reference, mut measured) = (Starts::default(), Starts::default());
     let mut unread = (Starts::default(), Starts::default());
-    progress.set_length(ROUNDS + UNCOUNTED);
+    let progress = progress(ROUNDS + UNCOUNTED);
     for round in 0..ROUNDS + UNCOUNTED {
         let (reference, measured) =
             if round < UNCOUNTED { (&mut unread.0, &mut unread.1) } else { (&mut reference, &mut measured) };

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use binaries::Binaries;
 
@@ -75,16 +75,13 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let order = [Part::ColdStart, Part::Warm, Part::Upload, Part::Startup, Part::Size];
     for part in order.into_iter().filter(|part| [*part, Part::All].contains(&arguments.part)) {
         note(&format!("{} ({})", part.announcement(), load()));
-        let progress = ProgressBar::new(0).with_style(style());
-        progress.enable_steady_tick(Duration::from_millis(200));
         let figures = match part {
-            Part::ColdStart => cold_start::measure(&binaries, &progress).await?,
-            Part::Warm => warm::measure(&binaries, &progress).await?,
-            Part::Upload => upload::measure(&binaries, &arguments.picture()?, &progress).await?,
-            Part::Startup => startup::measure(&binaries, &progress).await?,
-            Part::Size | Part::All => size::measure(&progress).await?,
+            Part::ColdStart => cold_start::measure(&binaries).await?,
+            Part::Warm => warm::measure(&binaries).await?,
+            Part::Upload => upload::measure(&binaries, &arguments.picture()?).await?,
+            Part::Startup => startup::measure(&binaries).await?,
+            Part::Size | Part::All => size::measure().await?,
         };
-        progress.finish_and_clear();
         figure::print(&figures, arguments.json)?;
     }
     Ok(())
@@ -111,10 +108,14 @@ impl Part {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:40.cyan/dim} {pos} of {len} {elapsed}")
+/// A bar that shows itself on a terminal, and is gone when it is dropped.
+fn progress(length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40.cyan/dim} {percent}% {elapsed}")
         .expect("the template is well-formed")
-        .progress_chars("━━─")
+        .progress_chars("━━─");
+    let bar = ProgressBar::new(length).with_style(style).with_finish(ProgressFinish::AndClear);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 /// What else the machine does, to judge the figures by.

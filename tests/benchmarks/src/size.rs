@@ -2,27 +2,24 @@
 
 use std::fs;
 
-use indicatif::ProgressBar;
-
 use crate::binaries::{Binaries, functions};
 use crate::figure::{Figure, Unit};
-use crate::{Failure, megabytes};
+use crate::{Failure, megabytes, note};
 
 const PART: &str = "size";
 /// The functions with codecs in them, which may be as large as those are.
 const WITH_CODECS: [&str; 1] = ["process-upload"];
 
 /// Builds every function on its own, after what they share.
-pub async fn measure(progress: &ProgressBar) -> Result<Vec<Figure>, Failure> {
+pub async fn measure() -> Result<Vec<Figure>, Failure> {
     let mut names = functions()?;
     names.insert(0, "hello".to_owned());
-    progress.set_length(names.len() as u64 + 1);
     let shared = Binaries::build(&["--profile", "lambda", "--lib"]).await?;
     let mut times = Vec::new();
     times.extend(shared.built_in.map(|time| ("what they share".to_owned(), time)));
     let mut figures = Vec::new();
     for name in names {
-        progress.inc(1);
+        note(&format!("Building {name}."));
         let built = Binaries::build(&["--profile", "lambda", "--bin", &name]).await?;
         let size = megabytes(fs::metadata(built.find(&name)?)?.len());
         times.extend(built.built_in.map(|time| (name.clone(), time)));

@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use indicatif::ProgressBar;
 use tokio::process::Command;
 
-use crate::Failure;
 use crate::binaries::{Binaries, cargo, workspace};
 use crate::figure::{Figure, Unit};
 use crate::samples::Samples;
 use crate::stack::Stack;
+use crate::{Failure, progress};
 
 const PART: &str = "startup";
 /// How often each is started.
@@ -18,10 +17,10 @@ const ROUNDS: u64 = 10;
 const REQUEST: &str = "/v1/images";
 
 /// Starts the stack both ways alternately.
-pub async fn measure(release: &Binaries, progress: &ProgressBar) -> Result<Vec<Figure>, Failure> {
+pub async fn measure(release: &Binaries) -> Result<Vec<Figure>, Failure> {
     // What a developer has: everything built, nothing changed.
     Binaries::build(&["--bins"]).await?;
-    progress.set_length(ROUNDS + 1);
+    let progress = progress(ROUNDS + 1);
     let (mut direct, mut with_cargo) = (vec![], vec![]);
     for round in 0..=ROUNDS {
         let mut command = Command::new(release.find("tintype")?);
@@ -29,7 +28,8 @@ pub async fn measure(release: &Binaries, progress: &ProgressBar) -> Result<Vec<F
         command.current_dir(std::env::temp_dir());
         let release = first_answer(command).await?;
         let mut command = cargo();
-        command.args(["run", "--quiet", "--"]);
+        // The one that the stack starts is to be quiet, too.
+        command.args(["run", "--"]).env("CARGO_TERM_QUIET", "true");
         let debug = first_answer(command).await?;
         // The first start brings everything into memory.
         if round > 0 {

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use indicatif::ProgressBar;
-
 use crate::binaries::{Binaries, workspace};
 use crate::figure::{Figure, Unit};
 use crate::samples::Samples;
 use crate::stack::Stack;
-use crate::{Failure, megabytes, milliseconds, process};
+use crate::{Failure, megabytes, milliseconds, process, progress};
 
 const PART: &str = "upload";
 /// How often the picture is uploaded, besides the first time.
@@ -17,11 +15,9 @@ const ROUNDS: u64 = 7;
 const FUNCTION: &str = "ProcessUpload";
 
 /// Uploads a picture again and again.
-pub async fn measure(
-    binaries: &Binaries, picture: &[u8], progress: &ProgressBar,
-) -> Result<Vec<Figure>, Failure> {
+pub async fn measure(binaries: &Binaries, picture: &[u8]) -> Result<Vec<Figure>, Failure> {
     let stack = Stack::of(binaries, &workspace().join("template.yaml")).await?;
-    progress.set_length(ROUNDS + 1);
+    let progress = progress(ROUNDS + 1);
     let (_, first) = stack.upload(picture).await?;
     progress.inc(1);
     let (mut walls, mut used, mut peak) = (vec![], vec![], 0);

@@ -13,7 +13,7 @@ use crate::figure::{Figure, Unit};
 use crate::picture::photograph;
 use crate::samples::Samples;
 use crate::stack::Stack;
-use crate::{Failure, milliseconds};
+use crate::{Failure, milliseconds, progress};
 
 const PART: &str = "warm";
 /// How many requests are made to each function, one after the other.
@@ -40,7 +40,7 @@ Resources:
 ";
 
 /// Asks both functions alternately.
-pub async fn measure(binaries: &Binaries, progress: &ProgressBar) -> Result<Vec<Figure>, Failure> {
+pub async fn measure(binaries: &Binaries) -> Result<Vec<Figure>, Failure> {
     let directory = TempDir::with_prefix("benchmark-")?;
     let template = directory.path().join("template.yaml");
     let project = fs::read_to_string(workspace().join("template.yaml"))?;
@@ -52,9 +52,9 @@ pub async fn measure(binaries: &Binaries, progress: &ProgressBar) -> Result<Vec<
 
     let (image, _) = stack.upload(&photograph(640, 480)?).await?;
     let paths = [Arc::from("/hello"), Arc::from(format!("/v1/images/{image}"))];
-    progress.set_length(REQUESTS + 2 * ROUNDS * ROUND.as_secs() * 100);
-    let mut figures = latency(&stack, &paths, progress).await?;
-    figures.extend(throughput(&stack, &paths, progress).await?);
+    let progress = progress(REQUESTS + 2 * ROUNDS * ROUND.as_secs() * 100);
+    let mut figures = latency(&stack, &paths, &progress).await?;
+    figures.extend(throughput(&stack, &paths, &progress).await?);
     if let Some(stack) = Arc::into_inner(stack) {
         stack.stop().await?;
     }
