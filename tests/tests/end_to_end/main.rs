@@ -1,0 +1,3 @@
+//! The whole of it: the functions' binaries on the local stack, with ordinary clients.
+
+mod upload;
