@@ -21,7 +21,7 @@ mod stack;
 
 use std::time::{Duration, Instant};
 
-pub use api::{Answer, Api, Reservation};
+pub use api::{Answer, Api, Reservation, answer};
 pub use programs::{template, tintype};
 pub use root::Root;
 pub use stack::{Ready, Stack};
