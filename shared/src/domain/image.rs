@@ -16,11 +16,11 @@ use super::preset::Variant;
 use super::{EventKind, ImageId, ProjectId, Time, UploadId};
 
 /// How long a client has to send its bytes.
-pub const UPLOAD_WINDOW: Duration = Duration::from_secs(3600);
+pub const UPLOAD_WINDOW: Duration = Duration::from_hours(1);
 /// How long after that window an upload may still be on its way through the queue.
-const PROCESSING_GRACE: Duration = Duration::from_secs(3600);
+const PROCESSING_GRACE: Duration = Duration::from_hours(1);
 /// When an order to purge that nobody carried out is given again.
-const PURGE_RETRY: Duration = Duration::from_secs(3600);
+const PURGE_RETRY: Duration = Duration::from_hours(1);
 
 /// Who may see the pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -305,7 +305,10 @@ impl Image {
             return Err(NotClaimable::Settled);
         }
         match &self.state {
-            State::Processing { lease } if now < lease.until => Err(NotClaimable::Leased),
+            // A claim whose answer was lost is made again by the same owner.
+            State::Processing { lease: held } if now < held.until && held.owner != lease.owner => {
+                Err(NotClaimable::Leased)
+            }
             State::Failed { failure } if !failure.retryable => Err(NotClaimable::Settled),
             State::Ready { .. } | State::Trashed { .. } | State::Purging => Err(NotClaimable::Settled),
             State::Pending | State::Processing { .. } | State::Failed { .. } => {

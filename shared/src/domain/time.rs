@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "String", try_from = "String")]
 pub struct Time(i64);
 
-/// The last millisecond that `jiff` takes, on the next to last day of the year 9999: every time zone has it.
+/// The last whole second that `jiff` takes, in milliseconds: on the last but one day of the year 9999, so that
+/// it is a date in every time zone.
 const LAST: i64 = 253_402_207_200_000;
 
 impl Time {
@@ -130,6 +131,7 @@ mod tests {
 
     #[test]
     fn the_far_future_is_clamped() {
-        assert_eq!(Time::from_secs(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
+        assert!(Time::from_secs(i64::MAX).to_string().starts_with("9999-12-"));
+        assert_eq!(Time::from_millis(i64::MIN).to_string(), "1970-01-01T00:00:00.000Z");
     }
 }

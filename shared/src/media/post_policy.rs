@@ -69,7 +69,7 @@ mod tests {
             region: "eu-west-1",
             credentials: &credentials,
             now,
-            expires_at: now.after(std::time::Duration::from_secs(60)),
+            expires_at: now.after(std::time::Duration::from_mins(1)),
         })
     }
 

@@ -51,12 +51,11 @@ fn with_a_valid_query(mut request: LambdaRequest) -> LambdaRequest {
 
 fn log(problem: &Problem, request_id: &str) {
     let (status, code) = (problem.status().as_u16(), problem.code());
-    match problem.cause() {
-        Some(cause) => {
-            let cause = chain(cause);
-            tracing::error!(request_id, status, code, cause, "request failed");
-        }
-        None => tracing::info!(request_id, status, code, "request refused"),
+    if let Some(cause) = problem.cause() {
+        let cause = chain(cause);
+        tracing::error!(request_id, status, code, cause, "request failed");
+    } else {
+        tracing::info!(request_id, status, code, "request refused");
     }
 }
 

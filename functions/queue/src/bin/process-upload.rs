@@ -41,10 +41,10 @@ async fn process_upload(
 ) -> Result<(), MessageError> {
     let image = match claim(images, ids, clock, worker, arrived).await {
         Ok(image) => image,
-        // The reservation is written before the client learns where to send bytes, and was read strongly:
-        // an upload without one is nobody's, and the bucket's expiry sees to it.
-        Err(ChangeError::NotFound) => return Ok(()),
-        Err(ChangeError::Refused(NotClaimable::Settled)) => return Ok(()),
+        // There is nothing left to do. Or nothing to begin with: the reservation is written before the
+        // client learns where to send bytes, and was read strongly, so an upload without one is nobody's,
+        // and the bucket's expiry sees to it.
+        Err(ChangeError::NotFound | ChangeError::Refused(NotClaimable::Settled)) => return Ok(()),
         Err(ChangeError::Refused(NotClaimable::Leased)) => {
             return Err(MessageError::transient("another worker has the image"));
         }

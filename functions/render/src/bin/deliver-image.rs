@@ -24,7 +24,7 @@ use shared::store::{FindImage, FindProject, KnownProjects};
 const LARGEST_ANSWER: u64 = 4 * 1024 * 1024;
 
 /// How long "the current picture" is remembered.
-const CURRENT_FOR: Duration = Duration::from_secs(60);
+const CURRENT_FOR: Duration = Duration::from_mins(1);
 
 /// Who may keep an answer, and until when.
 enum Access {
@@ -116,7 +116,7 @@ async fn deliver_image(
         }
     };
     let headers = response.headers_mut();
-    let year = Duration::from_secs(365 * 24 * 3600);
+    let year = Duration::from_hours(8760);
     let cache = format!("{}, immutable", access.cache_control(year, now));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_str(&cache).map_err(Problem::internal)?);
     headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);

@@ -16,7 +16,7 @@ use shared::store::{
 /// How many entries one run works off. What is left stays due.
 const BATCH: usize = 500;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Swept {

@@ -49,6 +49,13 @@ fn a_live_lease_keeps_others_away_and_a_dead_one_does_not() {
 }
 
 #[test]
+fn an_owner_whose_claim_was_written_but_not_answered_claims_again() {
+    let image = reserved();
+    let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+    assert!(claimed.claim(image.upload, lease("a", 60), at(2)).is_ok());
+}
+
+#[test]
 fn a_settled_image_is_not_processed_again() {
     let image = reserved();
     let ready = image.become_ready(picture(), at(2)).image;
