@@ -1,6 +1,8 @@
 //! The rules that the compiler does not know: what the template, the sources and `events/` say of one another,
 //! and which layer may name which.
 
+#![expect(clippy::unwrap_used, reason = "a rule that cannot be read is broken")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,9 +56,10 @@ fn binaries() -> BTreeMap<String, String> {
 
 /// Source without comments and without its test module, which comes last.
 fn code(source: &str) -> String {
-    let tests = source.find("#[cfg(test)]\nmod tests {").unwrap_or(source.len());
+    let modules = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(crate) mod tests {"];
+    let tests = modules.iter().find_map(|module| source.find(module)).unwrap_or(source.len());
     let lines = source[..tests].lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.fold(String::new(), |code, line| code + line + "\n")
 }
 
 /// A template without its tags: `!Ref X` is `X`, `!GetAtt X.Arn` is `X.Arn`.
@@ -351,16 +354,23 @@ fn layers_depend_downwards_only() {
     }
 }
 
+/// The modules that are built for tests alone and have files of their own: `#[cfg(test)] mod fakes;`.
+fn test_modules(source: &str) -> Vec<String> {
+    let declared = source.split("#[cfg(test)]\n").skip(1).filter_map(|rest| {
+        let line = rest.lines().next()?.trim_start_matches("pub(crate) ");
+        line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned)
+    });
+    declared.collect()
+}
+
 #[test]
 fn nothing_panics_for_want_of_an_answer() {
+    let directories = ["functions", "shared/src", "shared/imaging/src", "local/src"];
+    let sources: Vec<_> = directories.iter().flat_map(|directory| files(directory, "rs")).collect();
+    let of_tests: BTreeSet<_> = sources.iter().flat_map(|path| test_modules(&read(path))).collect();
     let mut broken = vec![];
-    for path in
-        ["functions", "shared/src", "shared/imaging/src", "local/src"].iter().flat_map(|d| files(d, "rs"))
-    {
-        let within_tests = path.iter().any(|part| part == "tests") || path.file_stem().unwrap() == "tests";
-        // Stands in for a function in tests, and is built with them alone.
-        let stand_in = path.file_name().unwrap() == "test_function.rs";
-        if within_tests || stand_in {
+    for path in sources {
+        if path.with_extension("").iter().any(|part| of_tests.contains(part.to_str().unwrap())) {
             continue;
         }
         let source = code(&read(&path));
@@ -378,5 +388,6 @@ fn the_rules_themselves_see_what_they_look_for() {
     assert_eq!(kebab("CreateUpload"), "create-upload");
     let source = "async fn f(a: &impl FindImage, b: &(impl Ids\n + EraseRows), c: &impl Clock,) {}";
     assert_eq!(ports(source), ["EraseRows", "FindImage"].map(str::to_owned).into());
+    assert_eq!(test_modules("#[cfg(test)]\npub(crate) mod fakes;\n#[cfg(test)]\nmod tests {"), ["fakes"]);
     assert_eq!(code("a\n// b\n#[cfg(test)]\nmod tests {\n c"), "a\n");
 }

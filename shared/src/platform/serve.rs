@@ -55,7 +55,7 @@ fn log(problem: &Problem, request_id: &str) {
         let cause = chain(cause);
         tracing::error!(request_id, status, code, cause, "request failed");
     } else {
-        tracing::info!(request_id, status, code, "request refused")
+        tracing::info!(request_id, status, code, "request refused");
     }
 }
 

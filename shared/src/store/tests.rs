@@ -9,7 +9,6 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -36,7 +35,7 @@ impl HttpConnector for Wire {
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         self.sent.lock().unwrap().push((operation, body));
         let (status, answer) = self.answers.lock().unwrap().pop_front().unwrap_or((200, json!({})));
-        let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(answer.to_string()));
+        let response = HttpResponse::new(status.try_into().unwrap(), answer.to_string().into());
         HttpConnectorFuture::ready(Ok(response))
     }
 }
@@ -284,7 +283,7 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
 async fn a_change_is_written_only_over_the_image_it_was_decided_on_and_moves_the_due_entry() {
     let before = Image { version: 3, revision: 8, ..reserved().image };
     let wire = Wire::default();
-    let trashed = before.trash(std::time::Duration::from_secs(86_400), at(9)).unwrap().unwrap();
+    let trashed = before.trash(std::time::Duration::from_hours(24), at(9)).unwrap().unwrap();
     commit(&wire, Some(&before), &trashed).await.unwrap();
     let writes = wire.transaction();
     let put = &writes[0]["Put"];

@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_that_is_no_event_is_an_error() {
         let mut record = record();
-        record.change.new_image = Default::default();
+        record.change.new_image = record.change.old_image.clone();
         assert!(purge(&world(State::Purging), record).await.is_err());
     }
 }
