@@ -43,8 +43,15 @@ impl Programs {
         if release {
             command.arg("--release");
         }
-        // `cargo run` tells its child about the package; Cargo must not take it for its own settings.
-        command.env_remove("CARGO_MANIFEST_DIR").stdin(Stdio::null()).stderr(Stdio::inherit());
+        // What `cargo run` tells its child about the package: build scripts that watch these variables
+        // (ring's does) would run again, and all that depends on them would be built again.
+        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(of_package) {
+                command.env_remove(name);
+            }
+        }
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
         let output = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?.wait_with_output().await?;
         if !output.status.success() {
             return Err("the functions could not be built".into());

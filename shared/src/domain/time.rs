@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_far_future_is_clamped() {
-        assert!(Time::from_secs(i64::MAX).to_string().starts_with("9999-12-"));
+        assert_eq!(Time::from_secs(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
         assert_eq!(Time::from_millis(i64::MIN).to_string(), "1970-01-01T00:00:00.000Z");
     }
 }

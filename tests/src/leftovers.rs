@@ -1,0 +1,113 @@
+//! What must hold when a test is over: every image is ready, failed, trashed or gone, every object belongs
+//! to an image, everything that waits is on the list of what falls due, and no queue holds anything that
+//! nobody has explained.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::{PATIENCE, PAUSE, Ready, Root};
+
+/// What a test says it leaves on purpose.
+#[derive(Debug, Default)]
+pub struct Explained {
+    /// Messages in queues that nobody works off.
+    pub dead_letters: usize,
+    /// Images whose bytes never come.
+    pub pending: BTreeSet<String>,
+    /// Images whose upload stays in the bucket.
+    pub uploads: BTreeSet<String>,
+}
+
+/// What a stack is left with when it has come to rest, or when patience is over.
+pub fn of(ready: &Ready, explained: Explained) -> Vec<String> {
+    let ready = ready.clone();
+    // The runtime of the test may be the thread that drops the stack.
+    let looked = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let root = Root::new(&ready);
+            let begun = Instant::now();
+            loop {
+                let left = look(&root, &explained).await;
+                if left.is_empty() || begun.elapsed() > PATIENCE {
+                    return left;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        })
+    });
+    looked.join().unwrap_or_else(|_| vec!["a stack that does not answer".to_owned()])
+}
+
+async fn look(root: &Root, explained: &Explained) -> Vec<String> {
+    let mut left = queues(root, explained).await;
+    // Rows first: what is written while the buckets are listed belongs to a row that is known.
+    let rows = root.rows().await;
+    let images: BTreeMap<String, &Value> =
+        rows.iter().filter(|row| row["type"] == "image").map(|row| (id(row, "id"), row)).collect();
+    for (image, row) in &images {
+        let settled = match row["state"].as_str() {
+            Some("ready" | "failed" | "trashed") => true,
+            Some("pending") => explained.pending.contains(image),
+            _ => false,
+        };
+        if !settled {
+            left.push(format!("the image {image}, which is {}", row["state"]));
+        }
+    }
+    left.extend(due(&rows, &images));
+    for bucket in ["UploadsBucket", "OriginalsBucket", "VariantsBucket"] {
+        for key in root.objects(bucket).await {
+            let owner = key.split('/').find(|part| part.starts_with("img_")).unwrap_or_default();
+            let explained = match bucket {
+                "UploadsBucket" => explained.uploads.contains(owner),
+                _ => images.contains_key(owner),
+            };
+            if !explained {
+                left.push(format!("{key} in {bucket}"));
+            }
+        }
+    }
+    left
+}
+
+async fn queues(root: &Root, explained: &Explained) -> Vec<String> {
+    let mut left = vec![];
+    let mut dead = vec![];
+    for (queue, count) in root.queues().await {
+        let count = ["visible", "in_flight", "delayed"].iter().filter_map(|name| count[name].as_u64()).sum();
+        for _ in 0..u64::min(count, 1) {
+            let bodies = root.messages(&queue).await;
+            let found = format!("{count} messages in {queue}: {bodies:?}");
+            if queue == "UploadsQueue" { left.push(found) } else { dead.push((count, found)) }
+        }
+    }
+    let count: u64 = dead.iter().map(|(count, _)| count).sum();
+    if usize::try_from(count) != Ok(explained.dead_letters) {
+        left.push(format!("{count} dead letters where {} are explained", explained.dead_letters));
+        left.extend(dead.into_iter().map(|(_, found)| found));
+    }
+    left
+}
+
+/// The images that wait and the entries that say so, where one is without the other.
+fn due(rows: &[Value], images: &BTreeMap<String, &Value>) -> Vec<String> {
+    let waiting: BTreeSet<(String, String)> = images
+        .iter()
+        .filter(|(_, row)| row["due"].is_object())
+        .map(|(image, row)| (image.clone(), row["due"].to_string()))
+        .collect();
+    let listed: BTreeSet<(String, String)> = rows
+        .iter()
+        .filter(|row| row["type"] == "due")
+        .map(|row| (id(row, "image"), row["due"].to_string()))
+        .collect();
+    let one_sided = waiting.symmetric_difference(&listed);
+    one_sided.map(|(image, due)| format!("a half of what makes {image} fall due: {due}")).collect()
+}
+
+fn id(row: &Value, name: &str) -> String {
+    row[name].as_str().unwrap_or_default().to_owned()
+}
