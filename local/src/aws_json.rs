@@ -196,6 +196,7 @@ pub(crate) mod tests {
             access_key: format!("AKIA{name}"),
             secret_key: format!("secret of {name}"),
             statements: None,
+            references: crate::iam::References::default(),
         }
     }
 

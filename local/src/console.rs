@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::MultiProgress;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -43,7 +42,6 @@ struct Stream {
     /// The width of the column of names: that of the longest.
     width: AtomicUsize,
     out: Mutex<Box<dyn Write + Send>>,
-    progress: Mutex<Option<MultiProgress>>,
 }
 
 /// What is said about one finished invocation.
@@ -98,18 +96,12 @@ impl Console {
             colour,
             width: AtomicUsize::new(STACK.len()),
             out: Mutex::new(out),
-            progress: Mutex::new(None),
         }))
     }
 
     /// Makes room for a name, so that the columns line up from the first line on.
     pub fn make_room_for(&self, name: &str) {
         self.0.width.fetch_max(name.len(), Ordering::Relaxed);
-    }
-
-    /// Writes around progress bars instead of through them; `None` when the bars are gone.
-    pub fn share_with(&self, progress: Option<MultiProgress>) {
-        *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     /// A line that a function wrote to its standard output or error.
@@ -286,16 +278,9 @@ impl Console {
     }
 
     fn write(&self, text: &str) {
-        let progress = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut out = self.0.out.lock().unwrap_or_else(PoisonError::into_inner);
         // A closed standard error is no reason to stop serving, and there is nobody left to tell.
-        let print = || {
-            let mut out = self.0.out.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = out.write_all(text.as_bytes());
-        };
-        match progress {
-            Some(progress) => progress.suspend(print),
-            None => print(),
-        }
+        let _ = out.write_all(text.as_bytes());
     }
 }
 

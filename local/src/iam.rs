@@ -1,6 +1,6 @@
 //! Who may do what: the policies of `template.yaml`, enforced on a laptop.
 //!
-//! Every function runs under an access key of its own. S3, DynamoDB and SQS ask here before they act,
+//! Every function runs under an access key of its own. S3, `DynamoDB` and SQS ask here before they act,
 //! so a permission that is missing from the template fails on the first run and not in production.
 
 mod condition;
@@ -101,7 +101,9 @@ impl Identity {
     /// Evaluates this identity's statements: an explicit deny wins, then an allow, else the request is
     /// refused and the statement that would allow it is logged.
     pub fn authorize(&self, request: &AccessRequest<'_>) -> Result<(), Denied> {
-        let Some(statements) = &self.statements else { return Ok(()) };
+        let Some(statements) = &self.statements else {
+            return Ok(());
+        };
         let verdict = evaluate(statements, request);
         if verdict == Verdict::Allowed {
             return Ok(());
@@ -122,7 +124,9 @@ fn evaluate<'a>(statements: &'a [Statement], request: &AccessRequest<'_>) -> Ver
         match (statement.allow, statement.conditions_hold(request)) {
             (false, Some(true) | None) => return Verdict::Forbidden(statement),
             (true, Some(true)) => verdict = Verdict::Allowed,
-            (true, _) if verdict != Verdict::Allowed => verdict = Verdict::NotAllowed(Some(statement)),
+            (true, _) if verdict != Verdict::Allowed => {
+                verdict = Verdict::NotAllowed(Some(statement));
+            }
             _ => {}
         }
     }

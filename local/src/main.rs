@@ -38,6 +38,8 @@ enum Command {
     Upload(commands::upload::Options),
     /// Run one function once, on an event from a file or from standard input
     Invoke(commands::invoke::Options),
+    /// Let a timer of the running stack go off now
+    Fire(commands::fire::Options),
 }
 
 #[tokio::main]
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
         Some(Command::Up(options)) => commands::up::run(options).await,
         Some(Command::Upload(options)) => commands::upload::run(options).await,
         Some(Command::Invoke(options)) => commands::invoke::run(options).await,
+        Some(Command::Fire(options)) => commands::fire::run(options).await,
     };
     match result {
         Ok(code) => code,

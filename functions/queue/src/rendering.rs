@@ -26,7 +26,7 @@ pub struct Rendered {
 
 /// Checks, cleans and renders an upload.
 pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Result<Rendered, Failure> {
-    let header = imaging::probe(upload).map_err(failure)?;
+    let header = imaging::probe(upload).map_err(|reject| failure(&reject))?;
     let found = header.format.media_type();
     if declared.content_type != found {
         return Err(Failure {
@@ -36,8 +36,8 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
         });
     }
     let limits = Limits { bytes: MAXIMUM_BYTES, ..Limits::default() };
-    limits.check(&header, upload.len() as u64).map_err(failure)?;
-    let original = imaging::clean(upload, &header).map_err(failure)?;
+    limits.check(&header, upload.len() as u64).map_err(|reject| failure(&reject))?;
+    let original = imaging::clean(upload, &header).map_err(|reject| failure(&reject))?;
     let ladder = eager_ladder(header.width, header.alpha);
     let plans: Vec<_> = ladder
         .iter()
@@ -50,7 +50,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
             Recipe { width: preset.width(), format, quality: QUALITY }.plan(&header)
         })
         .collect();
-    let rendered = imaging::render(upload, &header, &plans, budget).map_err(failure)?;
+    let rendered = imaging::render(upload, &header, &plans, budget).map_err(|reject| failure(&reject))?;
     let (variants, bytes) = ladder
         .into_iter()
         .zip(rendered.pictures)
@@ -80,6 +80,6 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
     Ok(Rendered { original: Bytes::from(original), picture, variants: bytes })
 }
 
-fn failure(reject: Reject) -> Failure {
+fn failure(reject: &Reject) -> Failure {
     Failure { code: reject.code().to_owned(), detail: reject.to_string(), retryable: false }
 }

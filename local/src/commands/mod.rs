@@ -1,5 +1,6 @@
 //! The commands. Each is a file with its options and what it does.
 
+pub mod fire;
 pub mod invoke;
 pub mod up;
 pub mod upload;
@@ -37,4 +38,11 @@ pub fn note(line: &str) {
 pub fn print_line(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// An HTTP client. A stack here needs no TLS, a deployment does, and which library does it is ours to say.
+pub fn client() -> reqwest::Result<reqwest::Client> {
+    // That another client installed it first is just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().build()
 }

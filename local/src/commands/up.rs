@@ -179,7 +179,8 @@ Or step by step, in another terminal:
   IMAGE=$(grep -o 'img_[0-9A-Z]*' upload.json | head -1)
   curl -s -T $FILE -H "Content-Type: image/jpeg" -H "If-None-Match: *" \
     "$(grep -o '"url":"[^"]*' upload.json | cut -d '"' -f 4)"
-  sleep 1; curl -s $API/v1/images/$IMAGE -H "Authorization: Bearer $KEY" -o image.json
+  until curl -s $API/v1/images/$IMAGE -H "Authorization: Bearer $KEY" -o image.json &&
+    grep -Eq '"state":"(ready|failed)"' image.json; do sleep 1; done
   curl -s -o w640.webp "$API$(grep -o '/i/[^"]*/w640.webp[^"]*' image.json)"
 "#
     ));

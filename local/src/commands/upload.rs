@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
-use super::{Outcome, complain, print_line};
+use super::{Outcome, client, complain, print_line};
 use crate::stack::Ready;
 
 /// What to upload, and where.
@@ -56,7 +56,7 @@ struct CreatedUpload {
 /// How often a pending image is asked for, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How long an image may take. The functions behind it have a minute.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Uploads every file, and goes on after one that fails.
 pub async fn run(options: Options) -> Outcome {
@@ -94,10 +94,7 @@ impl Api {
                         --api and --key"
                 .into());
         };
-        // The stack needs no TLS; a deployment does.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().build()?;
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), key })
+        Ok(Self { client: client()?, url: url.trim_end_matches('/').to_owned(), key })
     }
 
     async fn upload(

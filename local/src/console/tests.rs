@@ -132,17 +132,6 @@ fn colours_only_when_asked() {
 }
 
 #[test]
-fn writes_around_progress_bars() {
-    let (console, written) = console(Format::Text, false);
-    let progress = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
-    console.share_with(Some(progress));
-    console.event("GetImage", Level::INFO, "fine");
-    console.share_with(None);
-    console.event("GetImage", Level::INFO, "finer");
-    assert_eq!(lines(&written).len(), 2);
-}
-
-#[test]
 fn clients_do_not_control_the_terminal() {
     let (console, written) = console(Format::Text, false);
     console.function_line("GetImage", r#"{"level":"INFO","message":"title \u001b[2J","title":"\u001b[2J"}"#);

@@ -27,7 +27,6 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use self::access::Catalogue;
-pub use self::stream::StreamRecord;
 use crate::faults::Faults;
 use crate::template::model::Table;
 

@@ -97,10 +97,9 @@ impl Operator {
         let passes = |value: &String| expected.iter().any(|it| self.compare(value, it)) != self.negated;
         match self.set {
             Set::All => actual.iter().all(passes),
-            Set::Any => actual.iter().any(passes),
             // Several values under an operator for one: every value has to avoid what is excluded.
             Set::Single if self.negated => actual.iter().all(passes),
-            Set::Single => actual.iter().any(passes),
+            Set::Single | Set::Any => actual.iter().any(passes),
         }
     }
 

@@ -49,7 +49,9 @@ pub(super) fn log(
 fn advice(request: &AccessRequest<'_>, verdict: &Verdict<'_>, references: &References) -> String {
     let sid = |sid: &Option<String>| sid.clone().unwrap_or_else(|| "without Sid".to_owned());
     match verdict {
-        Verdict::Forbidden(statement) => format!("the statement `{}` forbids it", sid(&statement.sid)),
+        Verdict::Forbidden(statement) => {
+            format!("the statement `{}` forbids it", sid(&statement.sid))
+        }
         Verdict::NotAllowed(Some(statement)) => {
             format!("the condition of the statement `{}` does not hold", sid(&statement.sid))
         }

@@ -108,9 +108,13 @@ fn check_conditions(conditions: &Map<String, Value>) -> Result<(), StatementErro
             element: "Condition",
             expected: "operators with a map of keys to values",
         };
-        let Some(keys) = keys.as_object() else { return Err(shape) };
+        let Some(keys) = keys.as_object() else {
+            return Err(shape);
+        };
         for expected in keys.values() {
-            let Some(values) = condition::values(expected) else { return Err(shape) };
+            let Some(values) = condition::values(expected) else {
+                return Err(shape);
+            };
             for value in values {
                 without_variable(&value)?;
                 if !operator.accepts(&value) {

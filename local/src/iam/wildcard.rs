@@ -18,7 +18,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
                 pos += 1;
             }
             _ => {
-                let Some((star, taken)) = retry else { return false };
+                let Some((star, taken)) = retry else {
+                    return false;
+                };
                 retry = Some((star, taken + 1));
                 (at, pos) = (star, taken + 1);
             }
@@ -69,7 +71,8 @@ mod tests {
 
         #[test]
         fn long_patterns_take_no_exponential_time(stars in 10_usize..200) {
-            prop_assert!(!matches(&format!("{}b", "*a".repeat(stars)), &"a".repeat(2000)));
+            let pattern = "*a".repeat(stars) + "b";
+            prop_assert!(!matches(&pattern, &"a".repeat(2000)));
         }
     }
 

@@ -196,11 +196,6 @@ impl Functions {
         });
     }
 
-    /// The console that the functions write to.
-    pub fn console(&self) -> &Console {
-        &self.console
-    }
-
     /// A function's ARN.
     pub fn arn(&self, function: &str) -> Option<&str> {
         self.pools.get(function).map(|pool| pool.arn())

@@ -18,6 +18,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::Faults;
 use crate::iam::Identities;
 use crate::template::model::Bucket;
 
@@ -127,8 +128,10 @@ pub async fn open(
 
 impl S3 {
     /// Answers requests until the shutdown, then lets those under way finish.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        server::serve(self, listener, shutdown).await
+    pub async fn serve(
+        self, listener: TcpListener, faults: Faults, shutdown: CancellationToken,
+    ) -> io::Result<()> {
+        server::serve(self, listener, faults, shutdown).await
     }
 
     /// All keys of a bucket with their sizes, in the order of their bytes.

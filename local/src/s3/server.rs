@@ -27,6 +27,7 @@ use ulid::Ulid;
 
 use super::access::Origin;
 use super::{S3, cors, form};
+use crate::faults::{Fault, Faults, Service};
 
 /// How long requests under way may take once the server is to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,7 +35,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A pause after an accept that failed, which happens when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn serve(s3: S3, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+pub(super) async fn serve(
+    s3: S3, listener: TcpListener, faults: Faults, shutdown: CancellationToken,
+) -> io::Result<()> {
     let service = {
         let mut builder = S3ServiceBuilder::new(s3.clone());
         builder.set_auth(s3.clone());
@@ -52,7 +55,8 @@ pub(super) async fn serve(s3: S3, listener: TcpListener, shutdown: CancellationT
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        connections.spawn(connection(s3.clone(), service.clone(), stream, peer, shutdown.clone()));
+        let served = Served { s3: s3.clone(), service: service.clone(), faults: faults.clone() };
+        connections.spawn(connection(served, stream, peer, shutdown.clone()));
     }
     drop(listener);
     let finished = async { while connections.join_next().await.is_some() {} };
@@ -61,16 +65,22 @@ pub(super) async fn serve(s3: S3, listener: TcpListener, shutdown: CancellationT
     Ok(())
 }
 
-async fn connection(
-    s3: S3, service: S3Service, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken,
-) {
+/// What answers a connection's requests.
+#[derive(Clone)]
+struct Served {
+    s3: S3,
+    service: S3Service,
+    faults: Faults,
+}
+
+async fn connection(served: Served, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
     // Without it the last packet of an answer waits for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let answer = service_fn(move |request| {
-        let (s3, service) = (s3.clone(), service.clone());
-        async move { Ok::<_, Infallible>(respond(s3, service, peer, request).await) }
+        let served = served.clone();
+        async move { Ok::<_, Infallible>(respond(served, peer, request).await) }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
@@ -86,7 +96,8 @@ async fn connection(
     }
 }
 
-async fn respond(s3: S3, service: S3Service, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+async fn respond(served: Served, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    let Served { s3, service, faults } = served;
     let (mut parts, body) = request.into_parts();
     let body = SharedBody(Arc::new(Mutex::new(body)));
     let rest = body.clone();
@@ -107,6 +118,13 @@ async fn respond(s3: S3, service: S3Service, peer: SocketAddr, request: Request<
             let mut response = Response::new(Body::empty());
             *response.headers_mut() = headers;
             response
+        })
+    } else if let Some(fault) = faults.strike(Service::S3) {
+        Err(match fault {
+            Fault::Throttle => s3s::s3_error!(SlowDown, "Please reduce your request rate."),
+            Fault::Error => {
+                s3s::s3_error!(InternalError, "We encountered an internal error. Please try again.")
+            }
         })
     } else if parts.method == Method::POST && key.is_empty() && form::is_form(&parts.headers) {
         let frames = BodyStream::new(body).filter_map(|frame| async {

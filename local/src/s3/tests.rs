@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Durability, Notify, S3, open};
-use crate::iam::{Identities, Identity, Statement};
+use crate::faults::Faults;
+use crate::iam::{Identities, Identity, References, Statement};
 use crate::template::model::{Bucket, BucketCors, Notification};
 
 mod access;
@@ -70,7 +71,7 @@ impl Stack {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(s3.clone().serve(listener, shutdown.clone()));
+        let server = tokio::spawn(s3.clone().serve(listener, Faults::default(), shutdown.clone()));
         Self { s3, address, sent, root, shutdown, server }
     }
 
@@ -167,6 +168,7 @@ fn identities() -> Arc<Identities> {
         access_key: name.to_owned(),
         secret_key: format!("{name}-secret"),
         statements,
+        references: References::default(),
     };
     let allow = |actions: &[&str], resource: &str| Statement {
         sid: None,

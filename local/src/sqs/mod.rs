@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::error::QueueError;
-pub use self::message::{Attribute, Message};
+pub use self::message::Message;
 use self::message::{Attributes, NewMessage, Receipt, md5_of};
 use self::store::{Change, Received, Store, now_ms};
 use crate::faults::Faults;

@@ -36,7 +36,13 @@ pub fn router(parts: Parts, ready: Ready) -> Router {
         .route("/_tintype/faults", post(fault))
         .route("/_tintype/expire", post(expire))
         .with_state(parts)
-        .route("/_tintype/", get(move || async move { Html(page::render(&page.0.deployment, &page.1)) }))
+        .route(
+            "/_tintype/",
+            get(move || async move {
+                let (parts, ready) = &*page;
+                Html(page::render(&parts.deployment, ready, parts.timers.upcoming()))
+            }),
+        )
         .route_layer(from_fn(same_origin))
 }
 

@@ -49,7 +49,7 @@ pub const REGION: &str = "eu-west-1";
 /// How long servers and triggers may take to finish what is under way.
 const GRACE: Duration = Duration::from_secs(3);
 /// How often lifecycle rules and times to live are looked at.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// Where the API and S3 listen.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +276,7 @@ fn serve(
         stop.clone().cancelled_owned(),
     );
     spawn("the API", tasks, gateway);
-    spawn("S3", tasks, parts.s3.clone().serve(listeners.s3, stop.clone()));
+    spawn("S3", tasks, parts.s3.clone().serve(listeners.s3, parts.faults.clone(), stop.clone()));
     let (tables, keys, stopped) = (parts.tables.clone(), Arc::clone(&identities), stop.clone());
     spawn("DynamoDB", tasks, async move { tables.serve(listeners.dynamodb, keys, stopped).await });
     let (queues, stopped) = (parts.queues.clone(), stop.clone());

@@ -6,11 +6,23 @@ use super::Ready;
 use crate::template::model::{Deployment, Trigger};
 
 /// Renders it. Nothing in it comes from a client.
-pub fn render(deployment: &Deployment, ready: &Ready) -> String {
+pub fn render<'a>(
+    deployment: &Deployment, ready: &Ready,
+    timers: impl Iterator<Item = (&'a str, &'a str, Option<jiff::Timestamp>)>,
+) -> String {
     let mut rows = String::new();
     for function in &deployment.functions {
         let triggers = function.triggers.iter().map(describe).collect::<Vec<_>>().join("<br>");
-        let triggers = if triggers.is_empty() { "invoked directly".to_owned() } else { triggers };
+        let authorizes = deployment
+            .api
+            .iter()
+            .flat_map(|api| api.authorizers.values())
+            .any(|authorizer| authorizer.function == function.name);
+        let triggers = match triggers.as_str() {
+            "" if authorizes => "requests to the API, before their functions",
+            "" => "invoked by the operator",
+            triggers => triggers,
+        };
         // Writing to a String cannot fail.
         let _ = write!(
             rows,
@@ -24,7 +36,12 @@ pub fn render(deployment: &Deployment, ready: &Ready) -> String {
     for (id, name) in &ready.resources {
         let _ = write!(resources, "<tr><td>{id}<td><code>{name}</code>");
     }
-    let Ready { api, s3, dynamodb, sqs, project, .. } = ready;
+    let mut upcoming = String::new();
+    for (name, function, next) in timers {
+        let next = next.map_or_else(|| "never".to_owned(), |next| format!("{next:.0}"));
+        let _ = write!(upcoming, "<tr><td>{name}<td><code>{function}</code><td>next at {next}");
+    }
+    let Ready { api, s3, dynamodb, sqs, .. } = ready;
     format!(
         r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Tintype</title>
 <meta name="viewport" content="width=device-width">
@@ -41,9 +58,11 @@ code {{ font-size: .9em }}
 <table>
 <tr><td>API<td><code>{api}</code><tr><td>S3<td><code>{s3}</code>
 <tr><td>DynamoDB<td><code>{dynamodb}</code><tr><td>SQS<td><code>{sqs}</code>
-<tr><td>Project<td><code>{project}</code></table>
-<p>The API key is in the terminal that the stack was started in.
+</table>
+<p>The project and its API key are in the terminal that the stack was started in.
 <h2>Functions</h2><table>{rows}</table>
+<h2>Timers</h2><table>{upcoming}</table>
+<p><code>cargo run -- fire sweep</code> lets one go off now.
 <h2>Resources</h2><table>{resources}</table>
 <h2>Looking in</h2>
 <p><a href="queues">Queues</a> · <a href="functions">what the functions have been through</a>

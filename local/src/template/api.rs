@@ -23,7 +23,9 @@ pub fn read(properties: &Property<'_>, functions: &[String]) -> Result<Api, Temp
     if let Some(cors) = properties.get("CorsConfiguration")? {
         api.api.cors = read_cors(&cors)?;
     }
-    let Some(auth) = properties.get("Auth")? else { return Ok(api) };
+    let Some(auth) = properties.get("Auth")? else {
+        return Ok(api);
+    };
     if let Some(authorizers) = auth.get("Authorizers")? {
         for (name, authorizer) in authorizers.entries()? {
             api.api.authorizers.insert(name.to_owned(), read_authorizer(&authorizer, functions)?);
@@ -82,7 +84,8 @@ fn read_authorizer(authorizer: &Property<'_>, functions: &[String]) -> Result<Au
         }
         identity.only(&["Headers", "ReauthorizeEvery"])?;
         read.identity_headers = identity.get("Headers")?.map_or(Ok(Vec::new()), |it| it.strings())?;
-        read.cache = identity.get("ReauthorizeEvery")?.map_or(Ok(Duration::ZERO), |it| it.seconds())?;
+        read.cache =
+            identity.get("ReauthorizeEvery")?.map_or(Ok(Duration::ZERO), |it| it.seconds_within(0..=3600))?;
     }
     Ok(read)
 }

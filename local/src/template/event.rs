@@ -127,7 +127,11 @@ fn queue(event: &Property<'_>, catalogue: &Catalogue) -> Result<QueueMapping, Te
         batch_size: batch_size(event, 10)?,
         window: window(event)?,
         report_failures: report_failures(event)?,
-        maximum_concurrency: concurrency.map(|it| it.integer()).transpose()?,
+        // AWS begins at 2; one at a time is worth having on a laptop.
+        maximum_concurrency: concurrency
+            .map(|it| it.within(1..=1000))
+            .transpose()?
+            .map(|concurrency| concurrency as usize),
         filters: filters(event)?,
     })
 }
@@ -201,27 +205,26 @@ fn expression(event: &Property<'_>, key: &str) -> Result<String, TemplateError> 
 }
 
 fn input(event: &Property<'_>) -> Result<Option<Value>, TemplateError> {
-    let Some(input) = event.get("Input")? else { return Ok(None) };
+    let Some(input) = event.get("Input")? else {
+        return Ok(None);
+    };
     serde_json::from_str(&input.string()?)
         .map(Some)
         .map_err(|error| input.invalid(format!("not JSON: {error}")))
 }
 
-fn batch_size(event: &Property<'_>, default: usize) -> Result<usize, TemplateError> {
-    let Some(size) = event.get("BatchSize")? else { return Ok(default) };
-    match size.integer()? {
-        0 => Err(size.expected("at least 1")),
-        count if count > 10_000 => Err(size.expected("at most 10000")),
-        count => Ok(count),
-    }
+fn batch_size(event: &Property<'_>, default: u32) -> Result<usize, TemplateError> {
+    event.get("BatchSize")?.map_or(Ok(default), |it| it.within(1..=10_000)).map(|size| size as usize)
 }
 
 fn window(event: &Property<'_>) -> Result<Duration, TemplateError> {
-    event.get("MaximumBatchingWindowInSeconds")?.map_or(Ok(Duration::ZERO), |it| it.seconds())
+    event.get("MaximumBatchingWindowInSeconds")?.map_or(Ok(Duration::ZERO), |it| it.seconds_within(0..=300))
 }
 
 fn report_failures(event: &Property<'_>) -> Result<bool, TemplateError> {
-    let Some(types) = event.get("FunctionResponseTypes")? else { return Ok(false) };
+    let Some(types) = event.get("FunctionResponseTypes")? else {
+        return Ok(false);
+    };
     match types.strings()?.as_slice() {
         [] => Ok(false),
         [only] if only == "ReportBatchItemFailures" => Ok(true),

@@ -37,8 +37,10 @@ pub fn read(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Resul
         name: id.to_owned(),
         arn: names::arn(Kind::Function, id),
         binary,
-        timeout: properties.get("Timeout")?.map_or(Ok(Duration::from_secs(3)), |it| it.seconds())?,
-        memory_mb: properties.get("MemorySize")?.map_or(Ok(128), |it| it.integer())?,
+        timeout: properties
+            .get("Timeout")?
+            .map_or(Ok(Duration::from_secs(3)), |it| it.seconds_within(1..=900))?,
+        memory_mb: properties.get("MemorySize")?.map_or(Ok(128), |it| it.within(128..=10_240))?,
         environment,
         statements: properties.get("Policies")?.map_or(Ok(Vec::new()), |it| statements(&it))?,
         triggers,
@@ -46,7 +48,9 @@ pub fn read(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Resul
 }
 
 fn variables(environment: &Property<'_>) -> Result<BTreeMap<String, String>, TemplateError> {
-    let Some(variables) = environment.get("Variables")? else { return Ok(BTreeMap::new()) };
+    let Some(variables) = environment.get("Variables")? else {
+        return Ok(BTreeMap::new());
+    };
     variables.entries()?.into_iter().map(|(name, value)| Ok((name.to_owned(), value.string()?))).collect()
 }
 

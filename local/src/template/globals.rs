@@ -55,8 +55,10 @@ pub fn set(root: &mut Value, assignment: &str) -> Result<(), TemplateError> {
         target.split_once('.').ok_or_else(|| invalid("expected `Resource.Property=value`"))?;
     let value: Value = serde_norway::from_str(text).map_err(|_| invalid("the value is not YAML"))?;
 
-    let resources =
-        root["Resources"].as_object_mut().ok_or_else(|| invalid("the template has no resources"))?;
+    let resources = root
+        .get_mut("Resources")
+        .and_then(Value::as_object_mut)
+        .ok_or_else(|| invalid("the template has no resources"))?;
     let Some(resource) = resources.get_mut(id).and_then(Value::as_object_mut) else {
         return Err(TemplateError::Unknown {
             path: format!("--set {assignment}"),

@@ -42,7 +42,9 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        let Some(length) = rest[start..].find('}') else { break };
+        let Some(length) = rest[start..].find('}') else {
+            break;
+        };
         pieces.push(Piece::Text(&rest[..start]));
         let name = &rest[start + 2..start + length];
         if let Some(literal) = name.strip_prefix('!') {
@@ -112,7 +114,7 @@ impl<'a> Scope<'a> {
                 None => return Err(expected(path, "`Ref` with a name")),
             },
             "Fn::If" => {
-                let [condition, then, otherwise] = self.arguments(argument, path, "`If` with three items")?;
+                let [condition, then, otherwise] = arguments(argument, path, "`If` with three items")?;
                 let condition =
                     condition.as_str().ok_or_else(|| expected(path, "`If` with a condition's name"))?;
                 let branch = if self.condition(condition, path)? { then } else { otherwise };
@@ -120,7 +122,7 @@ impl<'a> Scope<'a> {
             }
             "Fn::FindInMap" => return self.find_in_map(argument, path).map(Some),
             "Fn::Select" => {
-                let [index, list] = self.arguments(argument, path, "`Select` with an index and a list")?;
+                let [index, list] = arguments(argument, path, "`Select` with an index and a list")?;
                 let index = self.text(index, path)?;
                 let index: usize = index.parse().map_err(|_| expected(path, "`Select` with a number"))?;
                 let list = self.list(list, path)?;
@@ -130,8 +132,7 @@ impl<'a> Scope<'a> {
                 });
             }
             "Fn::Split" => {
-                let [separator, text] =
-                    self.arguments(argument, path, "`Split` with a separator and a text")?;
+                let [separator, text] = arguments(argument, path, "`Split` with a separator and a text")?;
                 let (separator, text) = (self.text(separator, path)?, self.text(text, path)?);
                 if separator.is_empty() {
                     return Err(expected(path, "`Split` with a separator that is not empty"));
@@ -141,8 +142,7 @@ impl<'a> Scope<'a> {
             "Fn::GetAtt" => self.attribute_call(argument, path)?,
             "Fn::Sub" => self.substitute(argument, path)?,
             "Fn::Join" => {
-                let [separator, list] =
-                    self.arguments(argument, path, "`Join` with a separator and a list")?;
+                let [separator, list] = arguments(argument, path, "`Join` with a separator and a list")?;
                 let separator = self.text(separator, path)?;
                 let items = self.list(list, path)?;
                 let items: Vec<String> =
@@ -163,7 +163,9 @@ impl<'a> Scope<'a> {
             "AWS::AccountId" => ACCOUNT.to_owned(),
             "AWS::Region" => REGION.to_owned(),
             "AWS::StackName" => STACK.to_owned(),
-            "AWS::StackId" => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local"),
+            "AWS::StackId" => {
+                format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local")
+            }
             "AWS::Partition" => "aws".to_owned(),
             "AWS::URLSuffix" => "amazonaws.com".to_owned(),
             "AWS::NotificationARNs" => return Ok(Value::Array(Vec::new())),
@@ -207,7 +209,7 @@ impl<'a> Scope<'a> {
             let (id, attribute) = text.split_once('.').ok_or_else(|| expected(path, SHAPE))?;
             return self.attribute(id, attribute, path);
         }
-        let [id, attribute] = self.arguments(argument, path, SHAPE)?;
+        let [id, attribute] = arguments(argument, path, SHAPE)?;
         let id = id.as_str().ok_or_else(|| expected(path, SHAPE))?;
         self.attribute(id, &self.text(attribute, path)?, path)
     }
@@ -256,7 +258,7 @@ impl<'a> Scope<'a> {
     }
 
     fn find_in_map(&self, argument: &Value, path: &str) -> Result<Value, TemplateError> {
-        let [map, first, second] = self.arguments(argument, path, "`FindInMap` with a map and two keys")?;
+        let [map, first, second] = arguments(argument, path, "`FindInMap` with a map and two keys")?;
         let mut value = &self.root["Mappings"];
         for key in [map, first, second] {
             let key = self.text(key, path)?;
@@ -329,15 +331,6 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn arguments<'v, const N: usize>(
-        &self, argument: &'v Value, path: &str, shape: &'static str,
-    ) -> Result<&'v [Value; N], TemplateError> {
-        argument
-            .as_array()
-            .and_then(|items| items.as_slice().try_into().ok())
-            .ok_or_else(|| expected(path, shape))
-    }
-
     fn text(&self, value: &Value, path: &str) -> Result<String, TemplateError> {
         match self.resolve(value, path)? {
             Some(value) => scalar(&value, path),
@@ -388,7 +381,9 @@ pub fn referable(root: &Value) -> impl Iterator<Item = &str> {
 /// Whether SAM generates a resource of this name: a function's role, a mapping, an API's stage.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html>
 pub fn is_generated(root: &Value, id: &str) -> bool {
-    let Some(resources) = root["Resources"].as_object() else { return false };
+    let Some(resources) = root["Resources"].as_object() else {
+        return false;
+    };
     if http_apis(root).any(|api| id == api || id.strip_prefix(api) == Some("ApiGatewayDefaultStage")) {
         return true;
     }
@@ -398,6 +393,16 @@ pub fn is_generated(root: &Value, id: &str) -> bool {
                 .is_some_and(|rest| rest == "Role" || resource["Properties"]["Events"].get(rest).is_some())
         },
     )
+}
+
+/// The items of a function that takes so many.
+fn arguments<'v, const N: usize>(
+    argument: &'v Value, path: &str, shape: &'static str,
+) -> Result<&'v [Value; N], TemplateError> {
+    argument
+        .as_array()
+        .and_then(|items| items.as_slice().try_into().ok())
+        .ok_or_else(|| expected(path, shape))
 }
 
 /// Why a function is not evaluated.

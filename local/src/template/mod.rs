@@ -104,8 +104,12 @@ impl Template {
         for resource in &resources {
             let (id, properties) = (resource.id, resource.properties());
             match resource.kind {
-                Kind::Function => deployment.functions.push(function::read(id, &properties, &catalogue)?),
-                Kind::Bucket => deployment.buckets.push(storage::bucket(id, &properties, &catalogue)?),
+                Kind::Function => {
+                    deployment.functions.push(function::read(id, &properties, &catalogue)?);
+                }
+                Kind::Bucket => {
+                    deployment.buckets.push(storage::bucket(id, &properties, &catalogue)?);
+                }
                 Kind::Queue => deployment.queues.push(storage::queue(id, &properties, &catalogue)?),
                 Kind::HttpApi | Kind::Table | Kind::Other => {}
             }
@@ -179,7 +183,9 @@ impl Catalogue {
                 Kind::HttpApi if catalogue.api.is_some() => {
                     return Err(resource.properties().unsupported("the local stack runs one HTTP API"));
                 }
-                Kind::HttpApi => catalogue.api = Some(api::read(&resource.properties(), &functions)?),
+                Kind::HttpApi => {
+                    catalogue.api = Some(api::read(&resource.properties(), &functions)?);
+                }
                 _ => {}
             }
         }
@@ -237,7 +243,9 @@ fn check_routes(deployment: &Deployment) -> Result<(), TemplateError> {
     let mut taken: HashMap<String, &str> = HashMap::new();
     for function in &deployment.functions {
         for trigger in &function.triggers {
-            let Trigger::Http(route) = trigger else { continue };
+            let Trigger::Http(route) = trigger else {
+                continue;
+            };
             // The names of path parameters do not tell routes apart.
             let shape: Vec<&str> = route
                 .path

@@ -111,7 +111,7 @@ pub struct StreamMapping {
 /// A timer.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// The ARN of the rule, or of EventBridge Scheduler's schedule, that the event names.
+    /// The ARN of the rule, or of `EventBridge` Scheduler's schedule, that the event names.
     pub arn: String,
     /// `rate(5 minutes)` or `cron(0 4 * * ? *)`.
     pub expression: String,

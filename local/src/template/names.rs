@@ -106,7 +106,9 @@ pub fn attribute(kind: Kind, id: &str, attribute: &str, context: &Context) -> St
         (Kind::Table, "StreamArn") => stream_arn(id),
         (Kind::Bucket, "DomainName") => format!("{name}.s3.amazonaws.com"),
         (Kind::Bucket, "RegionalDomainName") => format!("{name}.s3.{REGION}.amazonaws.com"),
-        (Kind::Bucket, "DualStackDomainName") => format!("{name}.s3.dualstack.{REGION}.amazonaws.com"),
+        (Kind::Bucket, "DualStackDomainName") => {
+            format!("{name}.s3.dualstack.{REGION}.amazonaws.com")
+        }
         (Kind::Bucket, "WebsiteURL") => format!("http://{name}.s3-website-{REGION}.amazonaws.com"),
         _ => format!("{name}-{attribute}"),
     }

@@ -1,5 +1,6 @@
 //! Reads resolved properties with their types, and says where a wrong one stands.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -109,9 +110,18 @@ impl<'a> Property<'a> {
             .ok_or_else(|| self.expected("a whole number in range"))
     }
 
-    /// A number of seconds.
-    pub fn seconds(&self) -> Result<Duration, TemplateError> {
-        self.integer().map(Duration::from_secs)
+    /// A whole number within AWS's limits.
+    pub fn within(&self, limits: RangeInclusive<u32>) -> Result<u32, TemplateError> {
+        let number = self.integer()?;
+        if limits.contains(&number) {
+            return Ok(number);
+        }
+        Err(self.invalid(format!("{number} is not from {} to {}", limits.start(), limits.end())))
+    }
+
+    /// A number of seconds within AWS's limits.
+    pub fn seconds_within(&self, limits: RangeInclusive<u32>) -> Result<Duration, TemplateError> {
+        self.within(limits).map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     /// `true` or `false`.

@@ -52,7 +52,9 @@ fn notifications(
             return Err(property.unsupported("buckets notify queues only: use `QueueConfigurations`"));
         }
     }
-    let Some(queues) = configuration.get("QueueConfigurations")? else { return Ok(Vec::new()) };
+    let Some(queues) = configuration.get("QueueConfigurations")? else {
+        return Ok(Vec::new());
+    };
     queues.items().iter().map(|queue| notification(queue, catalogue)).collect()
 }
 
@@ -112,13 +114,14 @@ pub fn queue(id: &str, properties: &Property<'_>, catalogue: &Catalogue) -> Resu
         }),
         None => None,
     };
-    let seconds = |key, default| properties.get(key)?.map_or(Ok(default), |it| it.seconds());
+    let seconds =
+        |key, default, limits| properties.get(key)?.map_or(Ok(default), |it| it.seconds_within(limits));
     Ok(Queue {
         id: id.to_owned(),
         name: names::physical_name(Kind::Queue, id),
         arn: names::arn(Kind::Queue, id),
-        visibility: seconds("VisibilityTimeout", Duration::from_secs(30))?,
-        retention: seconds("MessageRetentionPeriod", DAY * 4)?,
+        visibility: seconds("VisibilityTimeout", Duration::from_secs(30), 0..=43_200)?,
+        retention: seconds("MessageRetentionPeriod", DAY * 4, 60..=1_209_600)?,
         redrive,
     })
 }

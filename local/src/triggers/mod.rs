@@ -9,6 +9,8 @@ pub mod schedule;
 pub mod stream;
 
 mod backoff;
+#[cfg(test)]
+mod fakes;
 mod response;
 
 use std::error::Error;

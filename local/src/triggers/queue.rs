@@ -84,7 +84,9 @@ impl<Q: Messages, F: Invoke> QueuePoller<Q, F> {
             };
             let max = (self.mapping.batch_size - batch.len()).min(RECEIVE_AT_MOST);
             let receive = self.queues.receive(&self.mapping.queue, max, wait);
-            let Some(received) = stop.run_until_cancelled(receive).await else { break };
+            let Some(received) = stop.run_until_cancelled(receive).await else {
+                break;
+            };
             let received = match received {
                 Ok(received) => received,
                 // What has been received is worked on; the next call will tell of the error again.

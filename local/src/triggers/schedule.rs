@@ -151,7 +151,7 @@ struct Timer {
 /// All timers of a stack.
 #[derive(Debug, Clone)]
 pub struct Timers<F, C> {
-    timers: Vec<Timer>,
+    all: Vec<Timer>,
     functions: F,
     clock: C,
 }
@@ -183,7 +183,9 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
         let mut timers = Vec::new();
         for function in functions {
             for trigger in &function.triggers {
-                let Trigger::Schedule(schedule) = trigger else { continue };
+                let Trigger::Schedule(schedule) = trigger else {
+                    continue;
+                };
                 timers.push(Timer {
                     name: schedule.arn.rsplit('/').next().unwrap_or_default().to_owned(),
                     function: function.name.clone(),
@@ -192,13 +194,13 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
                 });
             }
         }
-        Ok(Self { timers, functions: invoke, clock })
+        Ok(Self { all: timers, functions: invoke, clock })
     }
 
     /// Every timer's name, function and next time, seen from now.
     pub fn upcoming(&self) -> impl Iterator<Item = (&str, &str, Option<Timestamp>)> {
         let now = self.clock.now();
-        self.timers.iter().map(move |timer| {
+        self.all.iter().map(move |timer| {
             (timer.name.as_str(), timer.function.as_str(), timer.expression.next_after(now))
         })
     }
@@ -206,7 +208,7 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
     /// Fires the timers when their times come, until the token is cancelled and the invocations under
     /// way are done.
     pub async fn run(&self, stop: &CancellationToken) {
-        futures::future::join_all(self.timers.iter().map(|timer| self.run_one(timer, stop))).await;
+        futures::future::join_all(self.all.iter().map(|timer| self.run_one(timer, stop))).await;
     }
 
     async fn run_one(&self, timer: &Timer, stop: &CancellationToken) {
@@ -233,9 +235,9 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
     /// Fires a timer now, by its own name or by its function's.
     pub async fn fire(&self, name: &str) -> Result<Bytes, FireError> {
         let named = |timer: &&Timer| timer.name == name || timer.function == name;
-        let mut found = self.timers.iter().filter(named);
+        let mut found = self.all.iter().filter(named);
         let (Some(timer), None) = (found.next(), found.next()) else {
-            let known = self.timers.iter().map(|timer| timer.name.clone()).collect();
+            let known = self.all.iter().map(|timer| timer.name.clone()).collect();
             return Err(FireError::Unknown { name: name.to_owned(), known });
         };
         let function = timer.function.clone();
@@ -248,7 +250,7 @@ impl<F: Invoke, C: Clock> Timers<F, C> {
     }
 }
 
-/// The event, if the template does not fix it. EventBridge Scheduler's differs from the rules' in its
+/// The event, if the template does not fix it. `EventBridge` Scheduler's differs from the rules' in its
 /// source, and in that its `detail` is text.
 fn event(schedule: &Schedule, time: Timestamp) -> Value {
     if let Some(input) = &schedule.input {

@@ -98,7 +98,9 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
     }
 
     async fn work_off(&self, batch: Vec<Record>, stop: &CancellationToken) -> Result<(), Stopped> {
-        let Some(last) = batch.last().map(|record| record.sequence.clone()) else { return Ok(()) };
+        let Some(last) = batch.last().map(|record| record.sequence.clone()) else {
+            return Ok(());
+        };
         let wanted: Vec<Record> =
             batch.into_iter().filter(|record| self.filters.pass(&record.record)).collect();
         let mut pieces = vec![Piece { records: wanted, retries: 0 }];
@@ -189,7 +191,9 @@ impl<R: Records, F: Invoke, Q: Messages> StreamReader<R, F, Q> {
             records = records.len(),
             "gave up on records of the stream after {invocations} invocations"
         );
-        let Some(queue) = &self.mapping.on_failure else { return Ok(()) };
+        let Some(queue) = &self.mapping.on_failure else {
+            return Ok(());
+        };
         let body = self.positions(records, invocations).to_string();
         let mut failures = 0;
         while let Err(error) = self.queues.send(queue, body.clone()).await {

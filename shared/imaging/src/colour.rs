@@ -48,19 +48,13 @@ fn transform(icc: &[u8], pixels: Pixels) -> Option<std::sync::Arc<Transform8BitE
             return Ok(None);
         }
         let srgb = ColorProfile::new_srgb();
-        let transform =
-            profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).map_err(broken)?;
-        let same = pixels == Pixels::Rgb && is_identity(&*transform)
-            || pixels == Pixels::Rgba && {
-                let opaque = profile.create_transform_8bit(
-                    Layout::Rgb,
-                    &srgb,
-                    Layout::Rgb,
-                    TransformOptions::default(),
-                );
-                opaque.is_ok_and(|transform| is_identity(&*transform))
-            };
-        Ok((!same).then_some(transform))
+        let convert = |from, to| {
+            profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).map_err(broken)
+        };
+        if space == DataColorSpace::Rgb && is_identity(&*convert(Layout::Rgb, Layout::Rgb)?) {
+            return Ok(None);
+        }
+        convert(from, to).map(Some)
     })
     .ok()
     .flatten()

@@ -1,6 +1,7 @@
+use crate::Reject;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
-use crate::{Reject, resize};
+use crate::resize::resize;
 
 /// What can be said of a picture by looking at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +17,14 @@ pub struct Facts {
 /// `fast_thumbhash` takes no more, and looks at no more than a few waves across.
 const SIDE: u32 = 100;
 
-/// Looks at a premultiplied RGB or RGBA picture.
-pub(crate) fn facts(raster: &Raster, opaque: bool, budget: &Budget) -> Result<Facts, Reject> {
+/// Looks at an RGB or RGBA picture.
+pub(crate) fn facts(raster: Raster, opaque: bool, budget: &Budget) -> Result<Facts, Reject> {
     let longest = raster.width.max(raster.height);
-    let side = |side: u32| {
+    let shrunk = |side: u32| {
         if longest > SIDE { (side * SIDE / longest).max(1) } else { side }
     };
-    let mut small = resize::resize(raster, (side(raster.width), side(raster.height)), budget)?;
-    resize::unpremultiply(&mut small)?;
+    let size = (shrunk(raster.width), shrunk(raster.height));
+    let small = resize(raster, size, budget)?;
     let rgba = rgba(&small);
     Ok(Facts {
         thumbhash: fast_thumbhash::rgba_to_thumb_hash(

@@ -51,7 +51,7 @@ pub struct Header {
     pub frames: u32,
     /// Whether the file declares transparency. The pixels may be opaque all the same.
     pub alpha: bool,
-    /// Pixels of the largest frame in the file. GIF alone lets a frame be larger than the picture.
+    /// Pixels of the picture or of the largest frame in the file: GIF lets a frame be the larger one.
     pub largest_frame: u64,
 }
 

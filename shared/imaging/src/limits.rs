@@ -23,8 +23,7 @@ impl Default for Limits {
     /// Takes every phone and camera there is, with room to spare:
     ///
     /// - 100 MiB: a 100-megapixel JPEG at full quality is 60 MB, a photograph as PNG 3 bytes a pixel;
-    /// - 30,000 a side: panoramas of phones end near 16,000, scans of plans near 25,000, and JPEG at
-    ///   65,535, where the sides alone stand for 4 gigapixels;
+    /// - 30,000 a side: longer than any photograph but stitched ones, and half of what JPEG can say;
     /// - 120 megapixels: medium-format cameras have 100; as RGB it is 360 MB of memory;
     /// - 1,000 frames: 40 seconds at 25 a second;
     /// - 500 megapixels in all frames: those 40 seconds at 800 x 600.
@@ -79,6 +78,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self { deadline: Instant::now() + std::time::Duration::from_mins(1), memory: 1 << 20 }
+    }
+
     pub(crate) fn still_time(&self) -> Result<(), Reject> {
         if Instant::now() < self.deadline { Ok(()) } else { Err(Reject::OutOfTime) }
     }

@@ -1,3 +1,5 @@
+use crate::Reject;
+use crate::limits::Budget;
 use crate::raster::Raster;
 
 /// How a stored picture has to be turned to stand upright: the EXIF tag 0x0112.
@@ -63,16 +65,17 @@ impl Orientation {
 }
 
 /// Turns the pixels of `raster` upright.
-pub(crate) fn orient(raster: Raster, orientation: Orientation) -> Raster {
+pub(crate) fn orient(raster: Raster, orientation: Orientation, budget: &Budget) -> Result<Raster, Reject> {
     if orientation == Orientation::Upright {
-        return raster;
+        return Ok(raster);
     }
-    match raster.pixels.channels() {
+    budget.afford(2 * raster.bytes())?;
+    Ok(match raster.pixels.channels() {
         1 => reorder::<1>(&raster, orientation),
         2 => reorder::<2>(&raster, orientation),
         3 => reorder::<3>(&raster, orientation),
         _ => reorder::<4>(&raster, orientation),
-    }
+    })
 }
 
 fn reorder<const N: usize>(stored: &Raster, orientation: Orientation) -> Raster {
@@ -126,7 +129,7 @@ mod tests {
             (8, (2, 3), [3, 6, 2, 5, 1, 4]),
         ] {
             let orientation = Orientation::from_exif(value);
-            let upright = orient(stored(), orientation);
+            let upright = orient(stored(), orientation, &Budget::for_tests()).unwrap();
             assert_eq!((upright.width, upright.height), size, "orientation {value}");
             assert_eq!(upright.data, data, "orientation {value}");
             assert_eq!(u32::from(orientation.to_exif()), value);

@@ -1,8 +1,8 @@
 use crate::Reject;
 use crate::limits::Budget;
 
-/// What the bytes of a [`Raster`] mean: 8 bits a sample, interleaved, alpha not premultiplied
-/// (except inside of `resize`, see there).
+/// What the bytes of a [`Raster`] mean: 8 bits a sample, interleaved, alpha not
+/// premultiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pixels {
     Gray,
@@ -117,13 +117,7 @@ impl Raster {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
-
-    fn budget() -> Budget {
-        Budget { deadline: Instant::now() + Duration::from_mins(1), memory: 1 << 20 }
-    }
 
     fn white(width: u32, height: u32) -> Raster {
         let data = vec![255; (width * height * 3) as usize];
@@ -136,13 +130,13 @@ mod tests {
 
     #[test]
     fn a_frame_lands_where_it_belongs_and_is_cut_at_the_edge_of_the_canvas() {
-        let placed = white(2, 2).onto_canvas((3, 3), (1, 2), &budget()).unwrap();
+        let placed = white(2, 2).onto_canvas((3, 3), (1, 2), &Budget::for_tests()).unwrap();
         assert_eq!(alphas(&placed), [0, 0, 0, 0, 0, 0, 0, 255, 255]);
 
-        let outside = white(2, 2).onto_canvas((3, 3), (7, 9), &budget()).unwrap();
+        let outside = white(2, 2).onto_canvas((3, 3), (7, 9), &Budget::for_tests()).unwrap();
         assert_eq!(alphas(&outside), [0; 9]);
 
-        let larger = white(9, 9).onto_canvas((2, 1), (0, 0), &budget()).unwrap();
+        let larger = white(9, 9).onto_canvas((2, 1), (0, 0), &Budget::for_tests()).unwrap();
         assert_eq!(alphas(&larger), [255; 2]);
     }
 
@@ -156,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_over_the_budget_is_refused_before_it_is_allocated() {
-        let refused = Raster::blank(60_000, 60_000, Pixels::Rgba, &budget()).unwrap_err();
+        let refused = Raster::blank(60_000, 60_000, Pixels::Rgba, &Budget::for_tests()).unwrap_err();
         assert_eq!(refused.code(), "too-large");
     }
 }

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use crate::decode::{Decoded, decode};
 use crate::encode::encode;
 use crate::facts::{Facts, facts};
@@ -6,7 +8,7 @@ use crate::limits::Budget;
 use crate::orientation::orient;
 use crate::raster::Raster;
 use crate::recipe::{OutputFormat, Plan};
-use crate::resize::{premultiply, resize, unpremultiply};
+use crate::resize::resize;
 use crate::{Header, Reject, colour};
 
 /// One finished rendering.
@@ -43,7 +45,7 @@ const LOOK: u32 = 100;
 /// The steps and what each leaves behind:
 ///
 /// 1. **decode** (scale on load): the file's own colours and orientation;
-/// 2. **resize** to the largest plan, alpha premultiplied;
+/// 2. **resize** to the largest plan;
 /// 3. **colour**: sRGB;
 /// 4. **orient**: upright;
 /// 5. for every plan, from the largest to the smallest: **resize**, **flatten** where the format has no
@@ -52,28 +54,38 @@ const LOOK: u32 = 100;
 pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Rendered, Reject> {
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse((plans[index].width, plans[index].height)));
+    order.sort_by_key(|&index| {
+        let Plan { width, height, format, quality } = plans[index];
+        Reverse((width, height, format.extension(), quality))
+    });
     let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
         (plans[index].width, plans[index].height)
     });
 
     let (mut raster, opaque) = prepare(bytes, header, largest, budget)?;
-    let mut pictures = vec![None; plans.len()];
+    let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
+    let mut last: Option<usize> = None;
     for index in order {
         let plan = plans[index];
-        raster = sized(raster, (plan.width, plan.height), budget)?;
+        // A small picture has the same plan at every width above its own.
+        if let Some(last) = last.filter(|&last| plans[last] == plan) {
+            let twin = pictures[last].clone();
+            pictures[index] = twin;
+            continue;
+        }
+        raster = resize(raster, (plan.width, plan.height), budget)?;
         budget.still_time()?;
         let bytes = finish(&raster, &plan, budget)?;
         let Plan { width, height, format, .. } = plan;
         pictures[index] = Some(Picture { width, height, format, bytes });
+        last = Some(index);
         budget.still_time()?;
     }
-    let facts = facts(&raster, opaque, budget)?;
+    let facts = facts(raster, opaque, budget)?;
     Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
 }
 
-/// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright, premultiplied; and whether
-/// it is opaque.
+/// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.
 fn prepare(
     bytes: &[u8], header: &Header, largest: (u32, u32), budget: &Budget,
 ) -> Result<(Raster, bool), Reject> {
@@ -86,39 +98,21 @@ fn prepare(
     if opaque {
         raster.drop_alpha();
     }
-    premultiply(&mut raster)?;
-    raster = sized(raster, stored, budget)?;
-    unpremultiply(&mut raster)?;
+    raster = resize(raster, stored, budget)?;
     budget.still_time()?;
 
     raster = colour::to_srgb(raster, icc.as_deref(), budget)?;
     budget.still_time()?;
 
-    budget.afford(2 * raster.bytes())?;
-    raster = orient(raster, header.orientation);
-    premultiply(&mut raster)?;
+    raster = orient(raster, header.orientation, budget)?;
     budget.still_time()?;
     Ok((raster, opaque))
 }
 
-fn sized(raster: Raster, size: (u32, u32), budget: &Budget) -> Result<Raster, Reject> {
-    if (raster.width, raster.height) == size {
-        return Ok(raster);
-    }
-    resize(&raster, size, budget)
-}
-
 /// Step 5, after the resize.
 fn finish(raster: &Raster, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
-    if !raster.pixels.has_alpha() {
-        return encode(raster, plan);
+    if raster.pixels.has_alpha() && !plan.format.has_alpha() {
+        return encode(&onto_white(raster, budget)?, plan);
     }
-    budget.afford(2 * raster.bytes())?;
-    if plan.format.has_alpha() {
-        let mut straight = Raster { data: raster.data.clone(), ..*raster };
-        unpremultiply(&mut straight)?;
-        encode(&straight, plan)
-    } else {
-        encode(&onto_white(raster), plan)
-    }
+    encode(raster, plan)
 }

@@ -7,40 +7,39 @@ use crate::{Reject, codec};
 
 const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
-/// Lanczos3 of everything in `raster`, alpha taken as premultiplied (see [`premultiply`]).
+/// Brings a picture to this size with Lanczos3. A picture that has it already comes back untouched.
+///
+/// Colours are multiplied by alpha for the time being: invisible ones must not bleed into visible ones
+/// when pixels are mixed. It happens in place, which is why the source is consumed: the library's own
+/// way would copy it.
 pub(crate) fn resize(
-    raster: &Raster, (width, height): (u32, u32), budget: &Budget,
+    mut raster: Raster, (width, height): (u32, u32), budget: &Budget,
 ) -> Result<Raster, Reject> {
+    if (raster.width, raster.height) == (width, height) {
+        return Ok(raster);
+    }
     // The filter runs across first: its buffer is as wide as the result and as high as the source.
     let between = raster.pixels.bytes(width, raster.height);
     let result = raster.pixels.bytes(width, height);
     budget.afford(raster.bytes() + between + result)?;
 
     let mut resized = Raster::blank(width, height, raster.pixels, budget)?;
+    in_place(&mut raster, |image| MulDiv::new().multiply_alpha_inplace(image))?;
     codec::guard(|| {
         let kind = pixel_type(raster.pixels);
         let from = ImageRef::new(raster.width, raster.height, &raster.data, kind);
         let from = from.map_err(|_| FAILED)?;
         let to = Image::from_slice_u8(width, height, &mut resized.data, kind);
         let mut to = to.map_err(|_| FAILED)?;
-        let options =
-            ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
+        let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
+        let options = ResizeOptions::new().resize_alg(lanczos).use_alpha(false);
         Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)
     })?;
+    in_place(&mut resized, |image| MulDiv::new().divide_alpha_inplace(image))?;
     Ok(resized)
 }
 
-/// Multiplies colours by alpha, in place: invisible colours must not bleed into visible ones when
-/// pixels are mixed. The library can do it around each resize, at the price of a copy of the source.
-pub(crate) fn premultiply(raster: &mut Raster) -> Result<(), Reject> {
-    in_place(raster, |image| MulDiv::new().multiply_alpha_inplace(image))
-}
-
-/// Undoes [`premultiply`].
-pub(crate) fn unpremultiply(raster: &mut Raster) -> Result<(), Reject> {
-    in_place(raster, |image| MulDiv::new().divide_alpha_inplace(image))
-}
-
+/// Nothing happens to pixels without alpha.
 fn in_place<E>(raster: &mut Raster, change: impl FnOnce(&mut Image) -> Result<(), E>) -> Result<(), Reject> {
     if !raster.pixels.has_alpha() {
         return Ok(());

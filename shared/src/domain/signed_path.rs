@@ -12,7 +12,7 @@ use super::{ImageId, PictureName, Project, ProjectId, Secret, Time, UploadId, Vi
 /// Signatures last to the end of the next such window: at least one, at most two.
 ///
 /// Everybody who asks within a window gets the same path, so that browsers and CDNs can cache it.
-pub const WINDOW: Duration = Duration::from_secs(3600);
+pub const WINDOW: Duration = Duration::from_hours(1);
 
 /// How many bytes of the MAC go into the path. 128 bits cannot be guessed.
 const MAC_LENGTH: usize = 16;

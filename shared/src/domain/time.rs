@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "String", try_from = "String")]
 pub struct Time(i64);
 
-/// The last millisecond that `jiff` has in every time zone, on the next to last day of the year 9999.
-const LAST: i64 = 253_402_207_200_999;
+/// The last millisecond that `jiff` takes, on the next to last day of the year 9999: every time zone has it.
+const LAST: i64 = 253_402_207_200_000;
 
 impl Time {
     /// From milliseconds since 1970, clamped to the years 1970 to 9999.
@@ -119,8 +119,17 @@ mod tests {
         assert!(time.to_string() < time.after(Duration::from_millis(1)).to_string());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_time_reads_back_and_sorts_as_text(a: i64, b: i64) {
+            let (a, b) = (Time::from_millis(a), Time::from_millis(b));
+            proptest::prop_assert_eq!(Time::try_from(a.to_string()).ok(), Some(a));
+            proptest::prop_assert_eq!(a.to_string().cmp(&b.to_string()), a.cmp(&b));
+        }
+    }
+
     #[test]
     fn the_far_future_is_clamped() {
-        assert_eq!(Time::from_secs(i64::MAX).to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Time::from_secs(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
     }
 }

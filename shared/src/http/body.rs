@@ -98,4 +98,66 @@ mod tests {
             assert!(document.contains(mentions), "{document}");
         }
     }
+
+    fn pointer_of(problem: Problem) -> Option<String> {
+        let response = problem.into_response("r");
+        let Body::Text(text) = response.body() else { panic!("a problem is text") };
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        document["errors"][0]["pointer"].as_str().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_body_is_read_however_the_gateway_passes_it_on() {
+        let json = |body: Body| {
+            ::http::Request::builder().header("content-type", "application/JSON").body(body).unwrap()
+        };
+        let sample: Sample = body(&json(Body::Binary(br#"{"bytes":7}"#.to_vec()))).unwrap();
+        assert_eq!(sample.bytes, 7);
+        for rubbish in [Body::Empty, Body::Binary(b"{\"bytes\":\xff}".to_vec())] {
+            assert_eq!(body::<Sample>(&json(rubbish)).unwrap_err().status(), 400);
+        }
+        let untyped = ::http::Request::new(Body::Text(r#"{"bytes":7}"#.into()));
+        assert_eq!(body::<Sample>(&untyped).unwrap_err().status(), 415);
+    }
+
+    #[test]
+    fn a_wrong_field_is_pointed_at() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "read by serde alone")]
+        struct Nested {
+            rows: Vec<std::collections::BTreeMap<String, u8>>,
+        }
+        let text = r#"{"rows":[{"a":1},{"b/c~d":"x"}]}"#;
+        let problem = body::<Nested>(&request("application/json", text)).unwrap_err();
+        assert_eq!(pointer_of(problem).as_deref(), Some("/rows/1/b~1c~0d"));
+    }
+
+    fn query_request(query: &str) -> Request {
+        let mut event: serde_json::Value =
+            serde_json::from_str(include_str!("../../../events/list-images.json")).unwrap();
+        event["rawQueryString"] = serde_json::json!(query);
+        lambda_http::request::from_str(&event.to_string()).unwrap()
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Parameters {
+        limit: Option<String>,
+    }
+
+    #[test]
+    fn a_query_is_read_strictly() {
+        let limit = |limit: &str| Parameters { limit: Some(limit.into()) };
+        assert_eq!(query::<Parameters>(&query_request("limit=5")).unwrap(), limit("5"));
+        assert_eq!(query::<Parameters>(&query_request("limit=a%20b")).unwrap(), limit("a b"));
+        assert_eq!(query::<Parameters>(&query_request("limit=")).unwrap(), limit(""));
+        assert_eq!(query::<Parameters>(&query_request("")).unwrap(), Parameters { limit: None });
+        for (text, pointer) in
+            [("limit=1&limit=1", None), ("offset=1", Some("/offset")), ("Limit=1", Some("/Limit"))]
+        {
+            let problem = query::<Parameters>(&query_request(text)).unwrap_err();
+            assert_eq!(problem.status(), 400);
+            assert_eq!(pointer_of(problem).as_deref(), pointer, "{text}");
+        }
+    }
 }

@@ -26,13 +26,18 @@ pub fn if_none_match(request: &Request, etag: &str) -> bool {
 /// Entity tags are `"{version}.{revision}..."`, and a change minds the version alone: functions raise
 /// revisions while a user edits.
 pub fn if_match(request: &Request) -> Result<Option<Vec<u64>>, Problem> {
+    // A condition that cannot be read must not become no condition.
+    if !request.headers().contains_key(header::IF_MATCH) {
+        return Ok(None);
+    }
     let tags = tags(request, &header::IF_MATCH);
-    if tags.is_empty() || tags.iter().any(|tag| tag == "*") {
+    if tags.iter().any(|tag| tag == "*") {
         return Ok(None);
     }
     let version = |tag: &String| tag.split('.').next().and_then(|version| version.parse().ok());
     let versions: Option<Vec<u64>> = tags.iter().map(version).collect();
     versions
+        .filter(|versions| !versions.is_empty())
         .map(Some)
         .ok_or_else(|| Problem::invalid_request("`If-Match` takes an `ETag` as it was given, or `*`."))
 }
@@ -59,6 +64,16 @@ mod tests {
         assert_eq!(if_match(&request("if-match", r#""3.7.12""#)).unwrap(), Some(vec![3]));
         assert_eq!(if_match(&request("if-match", "*")).unwrap(), None);
         assert_eq!(if_match(&request("accept", "*/*")).unwrap(), None);
-        assert!(if_match(&request("if-match", "latest")).is_err());
+    }
+
+    #[test]
+    fn an_unreadable_condition_is_refused() {
+        for value in ["latest", "\"\"", "", " , ", "\"1.0\", latest", "\"-1.0\""] {
+            assert!(if_match(&request("if-match", value)).is_err(), "{value:?}");
+        }
+        let mut unreadable = request("accept", "*/*");
+        let value = ::http::HeaderValue::from_bytes(b"\"\xff\"").unwrap();
+        unreadable.headers_mut().insert("if-match", value);
+        assert!(if_match(&unreadable).is_err());
     }
 }

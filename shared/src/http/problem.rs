@@ -74,7 +74,7 @@ impl Problem {
 
     /// 404: absent, or another project's.
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("There is no such {what} in this project."))
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("There is no such {what}."))
     }
 
     /// 413: more bytes than are taken.
@@ -215,5 +215,69 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(document["instance"], "request-1");
         assert_eq!(document["code"], "unavailable");
+    }
+
+    fn document(response: &Response<Body>) -> serde_json::Value {
+        let Body::Text(text) = response.body() else { panic!("a problem is text") };
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn each_outcome_has_its_status_and_its_code() {
+        let outage = || Unavailable::new("operation", "timed out");
+        let throttled = || Unavailable { throttled: true, ..outage() };
+        let current = crate::domain::image::Etag { version: 3, revision: 7 };
+        for (problem, status, code, header) in [
+            (Problem::invalid_request("x"), 400, "invalid-request", None),
+            (Problem::unauthenticated(), 401, "unauthenticated", Some(("www-authenticate", "Bearer"))),
+            (Problem::forbidden("x"), 403, "forbidden", None),
+            (Problem::not_found("image"), 404, "not-found", None),
+            (Problem::too_large("x"), 413, "too-large", None),
+            (Problem::unsupported_media("x"), 415, "unsupported-media", None),
+            (Problem::internal("x"), 500, "internal", None),
+            (outage().into(), 503, "unavailable", Some(("retry-after", "5"))),
+            (throttled().into(), 503, "unavailable", Some(("retry-after", "2"))),
+            (FindImageError::NotFound.into(), 404, "not-found", None),
+            (FindImageError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (TrashImageError::NotFound.into(), 404, "not-found", None),
+            (TrashImageError::Purging.into(), 410, "gone", None),
+            (TrashImageError::Stale { current }.into(), 412, "stale", Some(("etag", "\"3.7\""))),
+            (TrashImageError::Contended.into(), 409, "conflict", None),
+            (TrashImageError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (ListError::InvalidCursor.into(), 400, "invalid-request", None),
+            (ListError::Unavailable(throttled()).into(), 503, "unavailable", Some(("retry-after", "2"))),
+            (ReadObjectError::NotFound.into(), 404, "not-found", None),
+            (ReadObjectError::TooLarge { bytes: 9 }.into(), 413, "too-large", None),
+            (ReadObjectError::Unavailable(outage()).into(), 503, "unavailable", None),
+        ] {
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
+            let response = problem.into_response("request-1");
+            assert_eq!(response.status(), status);
+            if let Some((name, value)) = header {
+                assert_eq!(response.headers()[name], value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_problem_is_a_document_that_no_cache_keeps() {
+        let field = |pointer: &str| FieldError { pointer: pointer.into(), detail: "is missing".into() };
+        let response = Problem::invalid_fields(vec![field("/bytes"), field("/title")]).into_response("r-1");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let expected = json!({
+            "type": "/problems/invalid-request",
+            "title": "Bad Request",
+            "status": 400,
+            "code": "invalid-request",
+            "detail": "`/bytes`: is missing",
+            "instance": "r-1",
+            "errors": [
+                { "pointer": "/bytes", "detail": "is missing" },
+                { "pointer": "/title", "detail": "is missing" },
+            ],
+        });
+        assert_eq!(document(&response), expected);
+        assert_eq!(document(&Problem::forbidden("x").into_response("r-1")).get("errors"), None);
     }
 }

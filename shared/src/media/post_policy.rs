@@ -58,11 +58,10 @@ pub fn fields(form: &Form<'_>) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_policy_pins_key_type_and_size() {
-        let credentials = Credentials::new("AKID", "secret", Some("token".into()), None, "test");
+    fn fields_for(token: Option<&str>) -> BTreeMap<String, String> {
+        let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "test");
         let now = Time::from_secs(1_700_000_000);
-        let fields = fields(&Form {
+        fields(&Form {
             bucket: "uploads",
             key: "prj_1/img_1/upl_1",
             content_type: "image/jpeg",
@@ -70,10 +69,18 @@ mod tests {
             region: "eu-west-1",
             credentials: &credentials,
             now,
-            expires_at: now.after(std::time::Duration::from_secs(60)),
-        });
-        let policy: serde_json::Value =
-            serde_json::from_slice(&STANDARD.decode(&fields["policy"]).unwrap()).unwrap();
+            expires_at: now.after(std::time::Duration::from_mins(1)),
+        })
+    }
+
+    fn policy(fields: &BTreeMap<String, String>) -> serde_json::Value {
+        serde_json::from_slice(&STANDARD.decode(&fields["policy"]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_policy_pins_key_type_and_size() {
+        let fields = fields_for(Some("token"));
+        let policy = policy(&fields);
         let conditions = policy["conditions"].as_array().unwrap();
         for expected in [
             json!({"bucket": "uploads"}),
@@ -86,5 +93,37 @@ mod tests {
         }
         assert_eq!(policy["expiration"], "2023-11-14T22:14:20.000Z");
         assert_eq!(fields["x-amz-signature"].len(), 64);
+    }
+
+    /// S3 refuses a form with a field that no condition names.
+    #[test]
+    fn every_field_of_the_form_is_a_condition() {
+        for token in [None, Some("token")] {
+            let fields = fields_for(token);
+            assert_eq!(fields.contains_key("x-amz-security-token"), token.is_some());
+            let policy = policy(&fields);
+            let conditions = policy["conditions"].as_array().unwrap();
+            for (name, value) in &fields {
+                let itself = ["policy", "x-amz-signature"].contains(&name.as_str());
+                assert_eq!(conditions.contains(&json!({ name: value })), !itself, "{name}");
+            }
+        }
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html>
+    #[test]
+    fn the_signature_is_made_as_the_documentation_says() {
+        use hmac::{Hmac, Mac as _};
+        let mac = |key: &[u8], message: &str| {
+            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
+            mac.update(message.as_bytes());
+            mac.finalize().into_bytes().to_vec()
+        };
+        let fields = fields_for(None);
+        assert_eq!(fields["x-amz-credential"], "AKID/20231114/eu-west-1/s3/aws4_request");
+        assert_eq!(fields["x-amz-date"], "20231114T221320Z");
+        let steps = ["20231114", "eu-west-1", "s3", "aws4_request"];
+        let key = steps.iter().fold(b"AWS4secret".to_vec(), |key, step| mac(&key, step));
+        assert_eq!(fields["x-amz-signature"], crate::domain::key::hex(&mac(&key, &fields["policy"])));
     }
 }

@@ -63,7 +63,7 @@ impl Media {
     /// A URL that fetches an object in our name, for as long as a client needs to follow a redirect.
     pub(super) async fn presign_get(&self, bucket: &str, key: &str) -> Result<String, Unavailable> {
         const OPERATION: &str = "presign_get";
-        const LIFETIME: Duration = Duration::from_secs(300);
+        const LIFETIME: Duration = Duration::from_mins(5);
         let config = PresigningConfig::expires_in(LIFETIME).map_err(|e| Unavailable::new(OPERATION, e))?;
         let request = self.client.get_object().bucket(bucket).key(key).presigned(config).await;
         Ok(request.map_err(|e| Unavailable::new(OPERATION, e))?.uri().to_owned())

@@ -2,8 +2,11 @@
 
 use std::future::Future;
 
-use ::http::Response;
-use lambda_http::{Body, Error, Request, RequestExt as _, service_fn};
+use ::http::{Response, Uri};
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::ServiceExt as _;
+use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::telemetry::chain;
 use crate::http::Problem;
@@ -16,24 +19,80 @@ where
     Answer: Future<Output = Result<Response<Body>, Problem>> + Send,
 {
     let handler = &handler;
-    lambda_http::run(service_fn(move |request: Request| async move {
+    let adapter = Adapter::from(service_fn(move |request: Request| async move {
         let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
         let response = handler(request).await.unwrap_or_else(|problem| {
             log(&problem, &id);
             problem.into_response(&id)
         });
         Ok::<_, Error>(response)
+    }));
+    lambda_runtime::run(adapter.map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent {
+        payload: with_a_valid_query(event.payload),
+        ..event
     }))
     .await
 }
 
+/// What a query may not hold as it is (<https://url.spec.whatwg.org/#query-percent-encode-set>).
+const NOT_IN_QUERIES: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+
+/// The gateway passes the query on as the client sent it, and `lambda_http` panics on one that no URI may
+/// have: a stray quotation mark would be a server error.
+fn with_a_valid_query(mut request: LambdaRequest) -> LambdaRequest {
+    if let LambdaRequest::ApiGatewayV2(event) = &mut request
+        && let Some(query) = &mut event.raw_query_string
+        && format!("/?{query}").parse::<Uri>().is_err()
+    {
+        *query = utf8_percent_encode(query, &NOT_IN_QUERIES).to_string();
+    }
+    request
+}
+
 fn log(problem: &Problem, request_id: &str) {
     let (status, code) = (problem.status().as_u16(), problem.code());
-    match problem.cause() {
-        Some(cause) => {
-            let cause = chain(cause);
-            tracing::error!(request_id, status, code, cause, "request failed");
+    if let Some(cause) = problem.cause() {
+        let cause = chain(cause);
+        tracing::error!(request_id, status, code, cause, "request failed");
+    } else {
+        tracing::info!(request_id, status, code, "request refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query_of(raw: &str) -> Vec<(String, String)> {
+        let mut event: serde_json::Value =
+            serde_json::from_str(include_str!("../../../events/list-images.json")).unwrap();
+        event["rawQueryString"] = serde_json::json!(raw);
+        let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+        let request: Request = with_a_valid_query(request).into();
+        let parameters = request.query_string_parameters();
+        parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_query_that_no_uri_may_have_is_read_all_the_same() {
+        for (raw, value) in [
+            ("limit=a%20b", "a b"),
+            ("limit=a b", "a b"),
+            ("limit=\"1\"", "\"1\""),
+            ("limit=<1>", "<1>"),
+            ("limit=ü|`{}^\\", "ü|`{}^\\"),
+            ("limit=100%", "100%"),
+        ] {
+            assert_eq!(query_of(raw), [("limit".to_owned(), value.to_owned())], "{raw}");
         }
-        None => tracing::info!(request_id, status, code, "request refused"),
+        assert_eq!(query_of("limit=a\u{7f}\n\0").len(), 1);
+        assert_eq!(query_of(""), []);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_query_panics(raw in ".{0,40}") {
+            query_of(&raw);
+        }
     }
 }

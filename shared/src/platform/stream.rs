@@ -58,3 +58,45 @@ where
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    async fn run(records: &[&'static str]) -> (Vec<String>, Vec<Option<String>>) {
+        let mut event = Event::default();
+        for sequence in records {
+            let mut record = EventRecord::default();
+            record.change.sequence_number = Some((*sequence).to_owned());
+            event.records.push(record);
+        }
+        let seen = Mutex::new(vec![]);
+        let response = each_record(event, |record| {
+            let sequence = record.change.sequence_number.unwrap();
+            seen.lock().unwrap().push(sequence.clone());
+            async move {
+                match sequence.as_str() {
+                    "fails" => Err(std::io::Error::other("not now")),
+                    "panics" => panic!("a record that nobody expected"),
+                    _ => Ok(()),
+                }
+            }
+        })
+        .await;
+        let failed = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
+        (seen.into_inner().unwrap(), failed.collect())
+    }
+
+    #[tokio::test]
+    async fn a_batch_stops_at_the_first_record_that_fails() {
+        for bad in ["fails", "panics"] {
+            let (seen, failed) = run(&["1", bad, "3", "fails"]).await;
+            assert_eq!(seen, ["1", bad]);
+            assert_eq!(failed, [Some(bad.to_owned())]);
+        }
+        let (seen, failed) = run(&["1", "2"]).await;
+        assert_eq!(seen, ["1", "2"]);
+        assert!(failed.is_empty());
+    }
+}

@@ -1,4 +1,4 @@
-//! The log: JSON lines, which Lambda and CloudWatch understand.
+//! The log: JSON lines, which Lambda and `CloudWatch` understand.
 
 use std::env;
 

@@ -43,9 +43,9 @@ pub trait AdvanceWatermark {
     fn advance_watermark(&self, time: Time) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 /// Where the timer starts when it has never run: longer ago than anything can have fallen due.
-const FIRST_LOOK_BACK: Duration = Duration::from_secs(40 * 24 * 3600);
+const FIRST_LOOK_BACK: Duration = Duration::from_hours(960);
 const WATERMARK: (&str, &str) = ("DUE", "WATERMARK");
 
 #[derive(Serialize, Deserialize)]

@@ -306,3 +306,126 @@ fn lost_the_race(error: &SdkError<TransactWriteItemsError>) -> bool {
         .iter()
         .any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::image::{Declared, Due, DueKind, Failure, Lease, Picture};
+    use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    fn picture() -> impl Strategy<Value = Picture> {
+        let facts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), ".{0,9}");
+        let made =
+            (any::<Option<String>>(), any::<Option<String>>(), prop::collection::vec(any::<u64>(), 0..3));
+        (facts, made).prop_map(|((width, height, frames, bytes, text), (taken_at, camera, sizes))| {
+            let (preset, format) = (PresetName::W640, VariantFormat::Webp);
+            Picture {
+                content_type: "image/jpeg".into(),
+                extension: "jpg".into(),
+                width,
+                height,
+                frames,
+                bytes,
+                sha256: text.clone(),
+                thumbhash: text,
+                dominant_color: "#102030".into(),
+                taken_at,
+                camera,
+                variants: sizes
+                    .into_iter()
+                    .map(|bytes| Variant { preset, format, width, height, bytes })
+                    .collect(),
+            }
+        })
+    }
+
+    fn time() -> impl Strategy<Value = Time> {
+        any::<i64>().prop_map(Time::from_millis)
+    }
+
+    fn state() -> impl Strategy<Value = State> {
+        prop_oneof![
+            Just(State::Pending),
+            (".{0,9}", time()).prop_map(|(owner, until)| State::Processing { lease: Lease { owner, until } }),
+            picture().prop_map(|picture| State::Ready { picture }),
+            (".{0,9}", ".{0,9}", any::<bool>()).prop_map(|(code, detail, retryable)| State::Failed {
+                failure: Failure { code, detail, retryable }
+            }),
+            time().prop_map(|trashed_at| State::Trashed { trashed_at }),
+            Just(State::Purging),
+        ]
+    }
+
+    fn image() -> impl Strategy<Value = Image> {
+        let ids = (any::<u128>(), any::<u128>(), any::<u128>());
+        let counted = (any::<u64>(), any::<u64>(), any::<u64>());
+        (ids, counted, state(), any::<Option<String>>(), (time(), time()), any::<bool>()).prop_map(
+            |((id, project, upload), (version, revision, bytes), state, title, (created_at, at), flag)| {
+                Image {
+                    id: ImageId::new(Ulid(id)),
+                    project: ProjectId::new(Ulid(project)),
+                    upload: UploadId::new(Ulid(upload)),
+                    declared: Declared { content_type: "image/png".into(), bytes },
+                    visibility: if flag { Visibility::Public } else { Visibility::Private },
+                    title,
+                    created_at,
+                    updated_at: at,
+                    version,
+                    revision,
+                    due: flag.then_some(Due { at, kind: DueKind::Purge }),
+                    state,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn an_image_reads_back_from_its_item(image in image()) {
+            let item = image_item("test", &image).unwrap();
+            prop_assert_eq!(decode::<Image>("test", item).unwrap(), image);
+        }
+
+        /// Another version of the functions may have written it.
+        #[test]
+        fn attributes_that_this_version_does_not_know_are_passed_over(image in image()) {
+            let mut item = image_item("test", &image).unwrap();
+            item.insert("album".into(), text("alb_1"));
+            item.insert("schema".into(), number(2));
+            prop_assert_eq!(decode::<Image>("test", item).unwrap(), image);
+        }
+
+        /// Live images are in the list, trashed ones in the trash, unfinished ones in the list of their
+        /// state; one that is being purged is nowhere.
+        #[test]
+        fn an_image_is_in_the_indexes_of_its_state(image in image()) {
+            let item = image_item("test", &image).unwrap();
+            let (project, id) = (image.project, image.id);
+            let index = |number: u8| {
+                let part = |name: &str| item.get(&format!("GSI{number}{name}")).map(|v| v.as_s().unwrap().clone());
+                assert_eq!(part("PK").is_some(), part("SK").is_some());
+                part("PK").zip(part("SK"))
+            };
+            let name = image.state.name();
+            let live = (format!("P#{project}#IMAGE"), id.to_string());
+            let listed = match image.state {
+                State::Trashed { trashed_at } => Some((format!("P#{project}#TRASH"), format!("{trashed_at}#{id}"))),
+                State::Purging => None,
+                _ => Some(live),
+            };
+            prop_assert_eq!(index(1), listed);
+            let waiting = matches!(name, "pending" | "processing" | "failed");
+            prop_assert_eq!(index(2), waiting.then(|| (format!("P#{project}#STATE#{name}"), id.to_string())));
+        }
+
+        /// The indexes carry the summary, so a list shows what the image says.
+        #[test]
+        fn the_summary_goes_with_the_image(image in image()) {
+            let item = image_item("test", &image).unwrap();
+            let summary: ImageSummary = serde_dynamo::from_attribute_value(item["summary"].clone()).unwrap();
+            prop_assert_eq!(summary, ImageSummary::from(&image));
+        }
+    }
+}

@@ -87,6 +87,42 @@ mod tests {
             prop_assert_eq!(key(a) == key(b), a == b);
         }
 
+        /// Nothing that one item is kept under finds another one.
+        #[test]
+        fn no_two_things_share_a_key(a: (u128, u128), b: (u128, u128), at in 0_i64..4_000_000_000_000) {
+            let keys = |(p, i): (u128, u128)| {
+                let (p, i, at) = (ProjectId::new(Ulid(p)), ImageId::new(Ulid(i)), Time::from_millis(at));
+                let due = |kind| due(p, i, Due { at, kind }).1;
+                [
+                    image(p, i),
+                    events_of_subject(p, i),
+                    due(DueKind::Purge),
+                    due(DueKind::Upload),
+                    project(p),
+                    keys_of(p),
+                    live_images(p),
+                    trashed_images(p),
+                    images_in_state(p, "pending"),
+                    events_of_day(p, at),
+                ]
+            };
+            let (keys_a, keys_b) = (keys(a), keys(b));
+            let distinct: std::collections::HashSet<_> = keys_a.iter().chain(&keys_b).collect();
+            let shared = match (a.0 == b.0, a.1 == b.1) {
+                (true, true) => 10,
+                (true, false) => 6,
+                (false, _) => 0,
+            };
+            prop_assert_eq!(distinct.len(), 20 - shared);
+        }
+
+        /// A page goes on after the last id, so ids must sort as they were made.
+        #[test]
+        fn events_sort_like_their_ids(a: u128, b: u128) {
+            let key = |id| event(EventId::new(Ulid(id)));
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+
         #[test]
         fn sequences_sort_like_numbers(a: u64, b: u64) {
             prop_assert_eq!(sequence(a).cmp(&sequence(b)), a.cmp(&b));

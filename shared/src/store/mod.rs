@@ -10,6 +10,8 @@ mod images;
 mod item;
 mod keys;
 mod projects;
+#[cfg(test)]
+mod tests;
 
 use aws_sdk_dynamodb::Client;
 

@@ -90,7 +90,7 @@ impl FindProject for Store {
 
 /// How long a function believes what it read of a project. A signing key is therefore added this long
 /// before it signs, and kept this long after it last did.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
+const BELIEVED_FOR: Duration = Duration::from_mins(1);
 /// How many projects a function remembers.
 const REMEMBERED: usize = 256;
 

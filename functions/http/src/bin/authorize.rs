@@ -60,3 +60,109 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (keys, clock) = (&keys, &clock);
     answer(|event| authorize(keys, clock, event)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use shared::domain::{ApiKey, KeyId, Scope, Secret};
+
+    const EVENT: &str = include_str!("../../../../events/authorize.json");
+
+    enum Keys {
+        Holding(ApiKey),
+        OutOfReach,
+    }
+
+    impl FindKey for Keys {
+        async fn find_key(&self, key: KeyId) -> Result<Option<ApiKey>, Unavailable> {
+            match self {
+                Self::Holding(held) => Ok(Some(held.clone()).filter(|held| held.id == key)),
+                Self::OutOfReach => Err(Unavailable::new("find_key", "no route to host")),
+            }
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    use shared::domain::Time;
+
+    const NOW: i64 = 1_795_237_200;
+
+    fn event() -> Value {
+        serde_json::from_str(EVENT).unwrap()
+    }
+
+    /// The token that the event carries.
+    fn token() -> KeyToken {
+        let event = event();
+        let header = event["headers"]["authorization"].as_str().unwrap();
+        header.strip_prefix("Bearer ").unwrap().parse().unwrap()
+    }
+
+    fn key() -> ApiKey {
+        let project = ProjectId::new(1.into());
+        ApiKey::new(&token(), project, vec![Scope::ReadImages, Scope::CreateUploads], Time::from_secs(0))
+    }
+
+    async fn answer_to(event: Value, keys: Keys) -> Result<Value, Unavailable> {
+        let request = serde_json::from_value(event).unwrap();
+        let answer = authorize(&keys, &At(Time::from_secs(NOW)), request).await?;
+        Ok(serde_json::to_value(answer).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_good_key_opens_its_project_with_its_scopes() {
+        let answer = answer_to(event(), Keys::Holding(key())).await.unwrap();
+        let context = json!({
+            "project": ProjectId::new(1.into()),
+            "key": key().id,
+            "scopes": "images:read uploads:create",
+        });
+        assert_eq!(answer, json!({ "isAuthorized": true, "context": context }));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_and_a_revoked_key_are_denied() {
+        let other = KeyToken { secret: Secret::new([8; 32]), ..token() };
+        let wrong = ApiKey { secret_hash: other.hash(), ..key() };
+        let revoked = ApiKey { revoked_at: Some(Time::from_secs(NOW)), ..key() };
+        let unknown = ApiKey { id: KeyId::new(9.into()), ..key() };
+        for key in [wrong, revoked, unknown] {
+            let answer = answer_to(event(), Keys::Holding(key)).await.unwrap();
+            assert_eq!(answer, json!({ "isAuthorized": false }));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_key_is_denied_without_asking_the_table() {
+        let text = token().expose_text();
+        for header in [format!("Basic {text}"), text.clone(), format!("Bearer {text}x"), "Bearer".into()] {
+            let mut event = event();
+            event["headers"]["authorization"] = json!(header);
+            let answer = answer_to(event, Keys::OutOfReach).await.unwrap();
+            assert_eq!(answer, json!({ "isAuthorized": false }), "{header}");
+        }
+        let answer = answer_to(json!({}), Keys::OutOfReach).await.unwrap();
+        assert_eq!(answer, json!({ "isAuthorized": false }));
+    }
+
+    #[tokio::test]
+    async fn the_scheme_reads_in_either_case() {
+        let mut event = event();
+        event["headers"]["authorization"] = json!(format!("bearer {}", token().expose_text()));
+        assert_eq!(answer_to(event, Keys::Holding(key())).await.unwrap()["isAuthorized"], true);
+    }
+
+    /// The gateway remembers denials. An outage must not lock everybody out for as long as it does.
+    #[tokio::test]
+    async fn a_table_out_of_reach_is_an_error_and_no_denial() {
+        assert!(answer_to(event(), Keys::OutOfReach).await.is_err());
+    }
+}

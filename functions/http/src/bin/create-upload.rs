@@ -87,3 +87,189 @@ async fn main() -> Result<(), lambda_http::Error> {
     let (images, uploads, random, clock) = (&images, &uploads, &random, &clock);
     serve(move |request| create_upload(images, uploads, random, clock, request)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::http::{StatusCode, header};
+    use serde_json::{Value, json};
+    use shared::domain::image::{Change, State};
+    use shared::domain::{EventKind, ProjectId, Time, Unavailable};
+    use shared::platform::SystemRandom;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    /// The table and the bucket in one, so that the order of what they are asked shows.
+    #[derive(Default)]
+    struct World {
+        asked: Mutex<Vec<&'static str>>,
+        written: Mutex<Option<Change>>,
+        fails: Option<fn() -> CommitError>,
+    }
+
+    impl CommitImage for World {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            assert_eq!(before, None, "a reservation replaces nothing");
+            self.asked.lock().unwrap().push("reserve");
+            if let Some(error) = self.fails {
+                return Err(error());
+            }
+            *self.written.lock().unwrap() = Some(change.clone());
+            Ok(())
+        }
+    }
+
+    impl PresignUpload for World {
+        async fn presign_upload(
+            &self, image: &Image, method: UploadMethod, now: Time,
+        ) -> Result<UploadTarget, Unavailable> {
+            self.asked.lock().unwrap().push("presign");
+            let headers = BTreeMap::from([("content-length".to_owned(), image.declared.bytes.to_string())]);
+            let url = format!("https://uploads.test/{}", image.upload);
+            Ok(UploadTarget { method, url, fields: BTreeMap::new(), headers, expires_at: now })
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn event() -> Value {
+        serde_json::from_str(include_str!("../../../../events/create-upload.json")).unwrap()
+    }
+
+    fn event_with(body: &Value) -> Value {
+        let mut event = event();
+        event["body"] = json!(body.to_string());
+        event
+    }
+
+    async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        create_upload(world, world, &SystemRandom, &At(Time::from_secs(1_795_237_200)), request).await
+    }
+
+    fn document(response: &Response<Body>) -> Value {
+        let Body::Text(text) = response.body() else { panic!("the answer is text") };
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_image_is_reserved_before_the_client_learns_where_to_send_it() {
+        let world = World::default();
+        let response = answer(&world, &event()).await.unwrap();
+        assert_eq!(*world.asked.lock().unwrap(), ["reserve", "presign"]);
+
+        let Change { image, event } = world.written.into_inner().unwrap().unwrap();
+        let project: ProjectId = "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD".parse().unwrap();
+        assert_eq!((image.project, event), (project, Some(EventKind::Created)));
+        assert_eq!((&image.state, image.title.as_deref()), (&State::Pending, Some("Harbour at dawn")));
+        assert_eq!(image.declared, Declared { content_type: "image/jpeg".into(), bytes: 2_048_000 });
+
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()[header::LOCATION], format!("/v1/images/{}", image.id));
+        let answered = document(&response);
+        assert_eq!(answered["image"], json!(image.id));
+        assert_eq!(answered["id"], json!(image.upload));
+        assert_eq!(answered["method"], "POST");
+        assert_eq!(answered["url"], format!("https://uploads.test/{}", image.upload));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_presigned_for_an_image_that_was_not_reserved() {
+        let outage = || CommitError::Unavailable(Unavailable::new("commit_image", "table-7 timed out"));
+        for (fails, status, code) in
+            [(outage as fn() -> _, 503, "unavailable"), (|| CommitError::Conflict, 500, "internal")]
+        {
+            let world = World { fails: Some(fails), ..World::default() };
+            let problem = answer(&world, &event()).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
+            assert_eq!(*world.asked.lock().unwrap(), ["reserve"]);
+            let response = problem.into_response("request-1");
+            assert!(!document(&response).to_string().contains("table-7"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_may_put_instead() {
+        let body = json!({ "content_type": "image/png", "bytes": 7, "method": "PUT", "title": "  " });
+        let world = World::default();
+        let answered = document(&answer(&world, &event_with(&body)).await.unwrap());
+        assert_eq!(answered["method"], "PUT");
+        assert_eq!(answered["headers"], json!({ "content-length": "7" }));
+        assert_eq!(world.written.into_inner().unwrap().unwrap().image.title, None);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_taken_is_refused_before_anything_is_written() {
+        let jpeg = |bytes: u64| json!({ "content_type": "image/jpeg", "bytes": bytes });
+        let titled = |title: String| json!({ "content_type": "image/jpeg", "bytes": 1, "title": title });
+        for (body, status, code, pointer) in [
+            (json!({ "content_type": "image/svg+xml", "bytes": 1 }), 415, "unsupported-media", None),
+            (jpeg(0), 400, "invalid-request", Some("/bytes")),
+            (jpeg(MAXIMUM_BYTES + 1), 413, "too-large", None),
+            (json!({ "content_type": "image/jpeg", "bytes": -1 }), 400, "invalid-request", Some("/bytes")),
+            (json!({ "content_type": "image/jpeg" }), 400, "invalid-request", Some("")),
+            (
+                json!({ "content_type": "image/jpeg", "bytes": 1, "size": 1 }),
+                400,
+                "invalid-request",
+                Some("/size"),
+            ),
+            (
+                json!({ "content_type": "image/jpeg", "bytes": 1, "method": "post" }),
+                400,
+                "invalid-request",
+                Some("/method"),
+            ),
+            (titled("ü".repeat(MAXIMUM_TITLE + 1)), 400, "invalid-request", Some("/title")),
+        ] {
+            let world = World::default();
+            let problem = answer(&world, &event_with(&body)).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code), "{body}");
+            let answered = document(&problem.into_response("request-1"));
+            assert_eq!(answered["errors"][0]["pointer"].as_str(), pointer, "{body}");
+            assert!(world.asked.into_inner().unwrap().is_empty(), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_longest_title_and_the_largest_upload_are_taken() {
+        let title = "ü".repeat(MAXIMUM_TITLE);
+        let body = json!({ "content_type": "image/gif", "bytes": MAXIMUM_BYTES, "title": title });
+        assert!(answer(&World::default(), &event_with(&body)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_key_needs_the_scope() {
+        for (context, status) in [
+            (
+                json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "scopes": "images:read images:write" }),
+                403,
+            ),
+            (json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD" }), 403),
+            (json!({ "scopes": "admin" }), 401),
+        ] {
+            let mut event = event();
+            event["requestContext"]["authorizer"]["lambda"] = context;
+            let world = World::default();
+            assert_eq!(answer(&world, &event).await.unwrap_err().status(), status);
+            assert!(world.asked.into_inner().unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_the_gateway_does_not_know_is_nobody() {
+        let mut event = event();
+        event["requestContext"].as_object_mut().unwrap().remove("authorizer");
+        event["headers"]["x-project"] = json!("prj_01M5GZNY40J4Q2W8N5R7X3Z9BD");
+        let problem = answer(&World::default(), &event).await.unwrap_err();
+        assert_eq!(problem.into_response("request-1").headers()[header::WWW_AUTHENTICATE], "Bearer");
+    }
+}

@@ -47,3 +47,184 @@ async fn main() -> Result<(), lambda_http::Error> {
     let (images, random, clock) = (&images, &random, &clock);
     serve(move |request| trash_image(images, random, clock, retention, request)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::image::{Change, Declared, DueKind, NewImage, State};
+    use shared::domain::{EventKind, ImageId, ProjectId, Time, Unavailable, UploadId, Visibility};
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    const RETENTION: Duration = Duration::from_secs(100);
+
+    struct Table {
+        image: Mutex<Image>,
+        written: Mutex<Vec<Change>>,
+        /// How many writes lose against somebody else's.
+        conflicts: Mutex<u32>,
+        out_of_reach: bool,
+    }
+
+    impl FindImage for Table {
+        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            if self.out_of_reach {
+                return Err(FindImageError::Unavailable(Unavailable::new("find_image", "table-7 timed out")));
+            }
+            let image = self.image.lock().unwrap().clone();
+            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
+        }
+    }
+
+    impl CommitImage for Table {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            let mut image = self.image.lock().unwrap();
+            let mut conflicts = self.conflicts.lock().unwrap();
+            if *conflicts > 0 {
+                *conflicts -= 1;
+                image.revision += 1;
+            }
+            if before != Some(&*image) {
+                return Err(CommitError::Conflict);
+            }
+            *image = change.image.clone();
+            self.written.lock().unwrap().push(change.clone());
+            Ok(())
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn event(if_match: Option<&str>) -> Value {
+        let mut event: Value =
+            serde_json::from_str(include_str!("../../../../events/trash-image.json")).unwrap();
+        match if_match {
+            Some(tag) => event["headers"]["if-match"] = json!(tag),
+            None => drop(event["headers"].as_object_mut().unwrap().remove("if-match")),
+        }
+        event
+    }
+
+    fn image(state: State) -> Image {
+        let event = event(None);
+        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
+        let project = serde_json::from_value(project.clone()).unwrap();
+        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
+        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
+        Image { state, revision: 2, ..image }
+    }
+
+    fn table(image: Image) -> Table {
+        let (image, written, conflicts) = (Mutex::new(image), Mutex::default(), Mutex::default());
+        Table { image, written, conflicts, out_of_reach: false }
+    }
+
+    async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        trash_image(table, &SystemRandom, &At(Time::from_secs(50)), RETENTION, request).await
+    }
+
+    #[tokio::test]
+    async fn an_image_goes_into_the_trash_until_its_time_is_up() {
+        let table = table(image(State::Pending));
+        // The event's own `If-Match`, which the image is at.
+        let response = answer(&table, &event(Some("\"1.2\""))).await.unwrap();
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.headers()[header::ETAG], "\"2.2\"");
+        let written = table.written.into_inner().unwrap();
+        let [Change { image, event: Some(EventKind::Trashed) }] = written.as_slice() else {
+            panic!("one change with its event: {written:?}")
+        };
+        assert_eq!(image.state, State::Trashed { trashed_at: Time::from_secs(50) });
+        let due = image.due.unwrap();
+        assert_eq!((due.kind, due.at), (DueKind::Purge, Time::from_secs(150)));
+    }
+
+    #[tokio::test]
+    async fn only_users_edits_make_a_tag_stale() {
+        for (tag, stale) in [
+            (Some("\"1.0\""), false),
+            (Some("\"1.9.1795244400\""), false),
+            (Some("\"7.2\", \"1.2\""), false),
+            (Some("*"), false),
+            (None, false),
+            (Some("\"2.2\""), true),
+            (Some("\"0.2\""), true),
+        ] {
+            let table = table(image(State::Pending));
+            match answer(&table, &event(tag)).await {
+                Ok(_) => assert!(!stale, "{tag:?}"),
+                Err(problem) => {
+                    assert!(stale, "{tag:?}");
+                    assert_eq!((problem.status().as_u16(), problem.code()), (412, "stale"));
+                    assert_eq!(problem.into_response("request-1").headers()[header::ETAG], "\"1.2\"");
+                    assert!(table.written.into_inner().unwrap().is_empty());
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_condition_that_cannot_be_read_is_not_no_condition() {
+        for tag in ["latest", "\"\"", ""] {
+            let table = table(image(State::Pending));
+            assert_eq!(answer(&table, &event(Some(tag))).await.unwrap_err().status(), 400, "{tag:?}");
+            assert!(table.written.into_inner().unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn trashing_twice_is_trashing_once() {
+        let table = table(image(State::Trashed { trashed_at: Time::from_secs(1) }));
+        assert_eq!(answer(&table, &event(None)).await.unwrap().status(), 204);
+        assert!(table.written.into_inner().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_change_that_lost_a_race_is_decided_anew() {
+        let table = table(image(State::Pending));
+        *table.conflicts.lock().unwrap() = 2;
+        let response = answer(&table, &event(Some("\"1.2\""))).await.unwrap();
+        assert_eq!(response.headers()[header::ETAG], "\"2.4\"");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_trashed_has_a_problem_of_its_own() {
+        let contended = Table { conflicts: Mutex::new(99), ..table(image(State::Pending)) };
+        let unreachable = Table { out_of_reach: true, ..table(image(State::Pending)) };
+        let other = Image { project: ProjectId::new(7.into()), ..image(State::Pending) };
+        for (table, status, code) in [
+            (table(image(State::Purging)), 410, "gone"),
+            (table(other), 404, "not-found"),
+            (contended, 409, "conflict"),
+            (unreachable, 503, "unavailable"),
+        ] {
+            let problem = answer(&table, &event(None)).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
+            assert!(table.written.into_inner().unwrap().is_empty());
+            let response = problem.into_response("request-1");
+            let Body::Text(document) = response.body() else { panic!("a problem is text") };
+            assert!(!document.contains("table-7"), "{document}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_needs_the_scope() {
+        let mut event = event(None);
+        event["requestContext"]["authorizer"]["lambda"]["scopes"] = json!("images:read uploads:create");
+        let problem = answer(&table(image(State::Pending)), &event).await.unwrap_err();
+        assert_eq!(problem.code(), "forbidden");
+    }
+}

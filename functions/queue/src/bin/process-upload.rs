@@ -41,10 +41,10 @@ async fn process_upload(
 ) -> Result<(), MessageError> {
     let image = match claim(images, ids, clock, worker, arrived).await {
         Ok(image) => image,
-        // The reservation is written before the client learns where to send bytes, and was read strongly:
-        // an upload without one is nobody's, and the bucket's expiry sees to it.
-        Err(ChangeError::NotFound) => return Ok(()),
-        Err(ChangeError::Refused(NotClaimable::Settled)) => return Ok(()),
+        // There is nothing left to do. Or nothing to begin with: the reservation is written before the
+        // client learns where to send bytes, and was read strongly, so an upload without one is nobody's,
+        // and the bucket's expiry sees to it.
+        Err(ChangeError::NotFound | ChangeError::Refused(NotClaimable::Settled)) => return Ok(()),
         Err(ChangeError::Refused(NotClaimable::Leased)) => {
             return Err(MessageError::transient("another worker has the image"));
         }
@@ -142,4 +142,292 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         Ok(())
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lambda_events::sqs::SqsEvent;
+    use bytes::Bytes;
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::image::{Declared, NewImage};
+    use shared::domain::{ImageId, PictureName, ProjectId, UploadId, Visibility};
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    const NOW: i64 = 1_795_237_200;
+
+    /// A white GIF of one pixel.
+    const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;";
+
+    /// The table and the buckets in one, so that the order of what they are asked shows.
+    struct World {
+        image: Mutex<Option<Image>>,
+        log: Mutex<Vec<String>>,
+        upload: Result<&'static [u8], fn() -> ReadObjectError>,
+        /// What becomes of the image while its bytes are read.
+        meanwhile: fn(&mut Option<Image>),
+        /// The operation that cannot be carried out.
+        out_of_reach: &'static str,
+    }
+
+    impl World {
+        fn note(&self, what: &'static str) -> Result<(), Unavailable> {
+            self.log.lock().unwrap().push(what.to_owned());
+            if self.out_of_reach == what { Err(Unavailable::new(what, "slow down")) } else { Ok(()) }
+        }
+
+        fn log(&self) -> Vec<String> {
+            self.log.lock().unwrap().clone()
+        }
+
+        fn image(&self) -> Image {
+            self.image.lock().unwrap().clone().unwrap()
+        }
+    }
+
+    impl FindImage for World {
+        async fn find_image(&self, _: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            let image = self.image.lock().unwrap().clone();
+            image.filter(|image| image.id == id).ok_or(FindImageError::NotFound)
+        }
+    }
+
+    impl CommitImage for World {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            self.note("commit").map_err(CommitError::Unavailable)?;
+            let mut image = self.image.lock().unwrap();
+            if before != image.as_ref() {
+                return Err(CommitError::Conflict);
+            }
+            *image = Some(change.image.clone());
+            let event = change.event.map_or_else(|| "no event".to_owned(), |kind| format!("{kind:?}"));
+            self.log.lock().unwrap().push(format!("{} with {event}", change.image.state.name()));
+            Ok(())
+        }
+    }
+
+    impl ReadUpload for World {
+        async fn read_upload(&self, _: &Image, _: u64) -> Result<Bytes, ReadObjectError> {
+            self.note("read").map_err(ReadObjectError::Unavailable)?;
+            (self.meanwhile)(&mut self.image.lock().unwrap());
+            self.upload.map(Bytes::from_static).map_err(|error| error())
+        }
+    }
+
+    impl StoreOriginal for World {
+        async fn store_original(&self, _: &Image, _: &str, _: &str, _: Bytes) -> Result<(), Unavailable> {
+            self.note("store original")
+        }
+    }
+
+    impl StoreVariant for World {
+        async fn store_variant(
+            &self, _: &Image, _: PictureName, _: &str, _: Bytes,
+        ) -> Result<(), Unavailable> {
+            self.note("store variant")
+        }
+    }
+
+    impl DeleteUpload for World {
+        async fn delete_upload(&self, _: &Image) -> Result<(), Unavailable> {
+            self.note("delete upload")
+        }
+    }
+
+    impl EraseObjects for World {
+        async fn erase_objects(&self, _: &Image) -> Result<(), Unavailable> {
+            self.note("erase objects")
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    /// What the event announces.
+    fn arrived() -> Announcement {
+        let event = include_str!("../../../../events/process-upload.json");
+        let event: SqsEvent = serde_json::from_str(event).unwrap();
+        let [arrived] = announcements(event.records[0].body.as_deref().unwrap()).unwrap()[..] else {
+            panic!("the event announces one upload")
+        };
+        arrived
+    }
+
+    fn pending() -> Image {
+        let Announcement { project, image, upload } = arrived();
+        let declared = Declared { content_type: "image/gif".into(), bytes: GIF.len() as u64 };
+        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        Image::reserve(image, upload, project, new, Time::from_secs(NOW - 60)).image
+    }
+
+    fn world(image: Option<Image>) -> World {
+        World {
+            image: Mutex::new(image),
+            log: Mutex::default(),
+            upload: Ok(GIF),
+            meanwhile: |_| {},
+            out_of_reach: "",
+        }
+    }
+
+    async fn process(world: &World) -> Result<(), MessageError> {
+        let deadline = Time::from_secs(NOW + 60);
+        let worker = Worker { owner: "me".into(), deadline, memory: 1769 << 20 };
+        process_upload(world, world, &SystemRandom, &At(Time::from_secs(NOW)), &worker, arrived()).await
+    }
+
+    fn leased_to_another(image: &Image) -> Image {
+        let lease = Lease { owner: "another".into(), until: Time::from_secs(NOW + 30) };
+        Image { state: State::Processing { lease }, revision: image.revision + 1, ..image.clone() }
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_claimed_stored_recorded_and_then_cleared_away() {
+        let world = world(Some(pending()));
+        process(&world).await.unwrap();
+        let log = [
+            "commit",
+            "processing with no event",
+            "read",
+            "store original",
+            "store variant",
+            "store variant",
+            "commit",
+            "ready with Ready",
+            "delete upload",
+        ];
+        assert_eq!(world.log(), log);
+        let image = world.image();
+        let picture = image.picture().unwrap();
+        assert_eq!((picture.width, picture.height, picture.content_type.as_str()), (1, 1, "image/gif"));
+        assert_eq!(picture.variants.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_comes_again_is_acknowledged_and_changes_nothing() {
+        let world = world(Some(pending()));
+        process(&world).await.unwrap();
+        let (image, log) = (world.image(), world.log());
+        process(&world).await.unwrap();
+        assert_eq!((world.image(), world.log()), (image, log));
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_nobody_reserved_is_acknowledged() {
+        let replaced = Image { upload: UploadId::new(5.into()), ..pending() };
+        for image in [None, Some(replaced)] {
+            let world = world(image);
+            process(&world).await.unwrap();
+            assert!(world.log().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn another_workers_lease_is_waited_for_and_an_expired_one_taken_over() {
+        let leased = leased_to_another(&pending());
+        let busy = world(Some(leased.clone()));
+        assert!(matches!(process(&busy).await, Err(MessageError::Transient(_))));
+        assert!(busy.log().is_empty());
+
+        let lease = Lease { owner: "another".into(), until: Time::from_secs(NOW) };
+        let expired = world(Some(Image { state: State::Processing { lease }, ..leased }));
+        process(&expired).await.unwrap();
+        assert_eq!(expired.image().state.name(), "ready");
+    }
+
+    #[tokio::test]
+    async fn what_fails_for_good_is_recorded_with_its_code_and_acknowledged() {
+        let absent = || ReadObjectError::NotFound;
+        let too_large = || ReadObjectError::TooLarge { bytes: MAXIMUM_BYTES + 1 };
+        for (upload, code) in [
+            (Ok(&b"plain text, and not a picture"[..]), "not-an-image"),
+            (Ok(b""), "not-an-image"),
+            (Ok(&GIF[..20]), "truncated"),
+            (Err(absent as fn() -> _), "upload-missing"),
+            (Err(too_large), "too-large"),
+        ] {
+            let world = World { upload, ..world(Some(pending())) };
+            process(&world).await.unwrap();
+            let State::Failed { failure } = world.image().state else {
+                panic!("{code}: {:?}", world.image())
+            };
+            assert_eq!((failure.code.as_str(), failure.retryable), (code, false));
+            let log = [
+                "commit",
+                "processing with no event",
+                "read",
+                "commit",
+                "failed with Failed",
+                "delete upload",
+            ];
+            assert_eq!(world.log(), log);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_picture_of_another_type_than_announced_fails() {
+        let declared = Declared { content_type: "image/png".into(), bytes: 9 };
+        let world = world(Some(Image { declared, ..pending() }));
+        process(&world).await.unwrap();
+        let State::Failed { failure } = world.image().state else { panic!("it is not what was announced") };
+        assert_eq!(failure.code, "media-type-mismatch");
+    }
+
+    #[tokio::test]
+    async fn what_fails_for_now_comes_again_and_leaves_the_image_claimed() {
+        for out_of_reach in ["read", "store original", "store variant"] {
+            let world = World { out_of_reach, ..world(Some(pending())) };
+            assert!(matches!(process(&world).await, Err(MessageError::Transient(_))), "{out_of_reach}");
+            assert!(world.image().is_leased_to("me"));
+            assert!(!world.log().contains(&"delete upload".to_owned()));
+        }
+        let unclaimed = World { out_of_reach: "commit", ..world(Some(pending())) };
+        assert!(matches!(process(&unclaimed).await, Err(MessageError::Transient(_))));
+        assert_eq!(unclaimed.log(), ["commit"]);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_cannot_be_cleared_away_is_left_to_the_buckets_expiry() {
+        let world = World { out_of_reach: "delete upload", ..world(Some(pending())) };
+        process(&world).await.unwrap();
+        assert_eq!(world.image().state.name(), "ready");
+    }
+
+    #[tokio::test]
+    async fn who_lost_the_lease_writes_nothing() {
+        let meanwhile = |image: &mut Option<Image>| *image = image.as_ref().map(leased_to_another);
+        let taken_over = World { meanwhile, ..world(Some(pending())) };
+        process(&taken_over).await.unwrap();
+        assert!(taken_over.image().is_leased_to("another"));
+        assert_eq!(taken_over.log().last().unwrap(), "store variant", "nothing is deleted under the other");
+
+        let meanwhile = |image: &mut Option<Image>| {
+            let change = image.as_ref().unwrap().trash(Duration::from_secs(9), Time::from_secs(NOW));
+            *image = Some(change.unwrap().unwrap().image);
+        };
+        let trashed = World { meanwhile, ..world(Some(pending())) };
+        process(&trashed).await.unwrap();
+        assert_eq!(trashed.image().state.name(), "trashed");
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_of_an_image_that_was_purged_meanwhile() {
+        let purging = |image: &mut Option<Image>| image.as_mut().unwrap().state = State::Purging;
+        for meanwhile in [purging as fn(&mut Option<Image>), |image| *image = None] {
+            let world = World { meanwhile, ..world(Some(pending())) };
+            process(&world).await.unwrap();
+            assert_eq!(world.log()[6..], ["erase objects", "delete upload"]);
+
+            let stuck = World { meanwhile, out_of_reach: "erase objects", ..self::world(Some(pending())) };
+            assert!(matches!(process(&stuck).await, Err(MessageError::Transient(_))));
+        }
+    }
 }

@@ -35,3 +35,105 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (images, objects, random, clock) = (&images, &objects, &random, &clock);
     stream_records(move |record| purge_image(images, objects, random, clock, record)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lambda_events::dynamodb::Event as StreamEvent;
+    use shared::domain::image::{Declared, Image, NewImage};
+    use shared::domain::{ImageId, ProjectId, Time, UploadId, Visibility};
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    /// The table and the buckets in one, so that the order of what they are asked shows.
+    struct World {
+        image: Mutex<Option<Image>>,
+        done: Mutex<Vec<&'static str>>,
+        bucket_out_of_reach: bool,
+    }
+
+    impl FindImage for World {
+        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            let image = self.image.lock().unwrap().clone().ok_or(FindImageError::NotFound)?;
+            assert_eq!((image.project, image.id), (project, id));
+            Ok(image)
+        }
+    }
+
+    impl EraseObjects for World {
+        async fn erase_objects(&self, _: &Image) -> Result<(), Unavailable> {
+            if self.bucket_out_of_reach {
+                return Err(Unavailable::new("erase_objects", "slow down"));
+            }
+            self.done.lock().unwrap().push("objects");
+            Ok(())
+        }
+    }
+
+    impl EraseRows for World {
+        async fn erase_rows(&self, _: &Image, _: EventId, _: Time) -> Result<(), Unavailable> {
+            self.done.lock().unwrap().push("rows");
+            *self.image.lock().unwrap() = None;
+            Ok(())
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn record() -> EventRecord {
+        let event = include_str!("../../../../events/purge-image.json");
+        serde_json::from_str::<StreamEvent>(event).unwrap().records.remove(0)
+    }
+
+    /// The image that the event is about.
+    fn world(state: State) -> World {
+        let event = decode_event(record().change.new_image).unwrap();
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
+        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let upload = UploadId::new(2.into());
+        let image = Image::reserve(event.subject, upload, event.project, new, Time::from_secs(0)).image;
+        let image = Mutex::new(Some(Image { state, ..image }));
+        World { image, done: Mutex::default(), bucket_out_of_reach: false }
+    }
+
+    async fn purge(world: &World, record: EventRecord) -> Result<(), Unavailable> {
+        purge_image(world, world, &SystemRandom, &At(Time::from_secs(5)), record).await
+    }
+
+    #[tokio::test]
+    async fn objects_go_first_and_the_image_last_and_only_once() {
+        let world = world(State::Purging);
+        purge(&world, record()).await.unwrap();
+        purge(&world, record()).await.unwrap();
+        assert_eq!(world.done.into_inner().unwrap(), ["objects", "rows"]);
+    }
+
+    #[tokio::test]
+    async fn an_image_that_nobody_ordered_to_purge_stays() {
+        for state in [State::Pending, State::Trashed { trashed_at: Time::from_secs(1) }] {
+            let world = world(state);
+            purge(&world, record()).await.unwrap();
+            assert!(world.done.into_inner().unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_whose_objects_remain_is_not_forgotten() {
+        let world = World { bucket_out_of_reach: true, ..world(State::Purging) };
+        assert!(purge(&world, record()).await.is_err());
+        assert!(world.image.into_inner().unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_no_event_is_an_error() {
+        let mut record = record();
+        record.change.new_image = record.change.old_image.clone();
+        assert!(purge(&world(State::Purging), record).await.is_err());
+    }
+}

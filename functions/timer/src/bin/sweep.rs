@@ -16,7 +16,7 @@ use shared::store::{
 /// How many entries one run works off. What is left stays due.
 const BATCH: usize = 500;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Swept {
@@ -87,4 +87,190 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (table, random, clock) = (env.store()?, env.random(), env.clock());
     let (table, random, clock) = (&table, &random, &clock);
     answer(|_: serde_json::Value| sweep(table, random, clock)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::image::{Change, Declared, Due, DueKind, Lease, NewImage, State};
+    use shared::domain::{EventKind, ImageId, ProjectId, Time, UploadId, Visibility};
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    const NOW: i64 = 1_795_237_200;
+
+    #[derive(Default)]
+    struct Table {
+        images: Mutex<Vec<Image>>,
+        entries: Vec<DueEntry>,
+        written: Mutex<Vec<(State, Option<EventKind>)>>,
+        forgotten: Mutex<Vec<DueEntry>>,
+        watermark: Mutex<Option<Time>>,
+        /// An image that cannot be read.
+        unreadable: Option<ImageId>,
+        /// Another sweep, which does the same just before each write.
+        rival: bool,
+    }
+
+    impl FindOverdue for Table {
+        async fn find_overdue(&self, now: Time, limit: usize) -> Result<Vec<DueEntry>, Unavailable> {
+            assert_eq!(now, at(0));
+            Ok(self.entries.iter().take(limit).cloned().collect())
+        }
+    }
+
+    impl FindImage for Table {
+        async fn find_image(&self, _: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            if self.unreadable == Some(id) {
+                return Err(FindImageError::Unavailable(Unavailable::new("find_image", "no route to host")));
+            }
+            let images = self.images.lock().unwrap();
+            images.iter().find(|image| image.id == id).cloned().ok_or(FindImageError::NotFound)
+        }
+    }
+
+    impl CommitImage for Table {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            let mut images = self.images.lock().unwrap();
+            let image = images.iter_mut().find(|image| image.id == change.image.id).unwrap();
+            assert_eq!(before, Some(&*image));
+            *image = change.image.clone();
+            if self.rival {
+                return Err(CommitError::Conflict);
+            }
+            self.written.lock().unwrap().push((image.state.clone(), change.event));
+            Ok(())
+        }
+    }
+
+    impl ForgetDue for Table {
+        async fn forget_due(&self, entry: &DueEntry) -> Result<(), Unavailable> {
+            self.forgotten.lock().unwrap().push(entry.clone());
+            Ok(())
+        }
+    }
+
+    impl AdvanceWatermark for Table {
+        async fn advance_watermark(&self, time: Time) -> Result<(), Unavailable> {
+            *self.watermark.lock().unwrap() = Some(time);
+            Ok(())
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn at(secs: i64) -> Time {
+        Time::from_secs(NOW + secs)
+    }
+
+    /// An image that fell due a minute ago, unless its state says that it did not.
+    fn image(id: u128, state: State) -> Image {
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
+        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let (id, upload, project) =
+            (ImageId::new(id.into()), UploadId::new(2.into()), ProjectId::new(3.into()));
+        let due = match state {
+            State::Trashed { .. } | State::Purging => Some(Due { at: at(-60), kind: DueKind::Purge }),
+            State::Pending | State::Processing { .. } => Some(Due { at: at(-60), kind: DueKind::Upload }),
+            State::Ready { .. } | State::Failed { .. } => None,
+        };
+        Image { state, due, ..Image::reserve(id, upload, project, new, at(-9000)).image }
+    }
+
+    fn table(images: Vec<Image>) -> Table {
+        let due = Due { at: at(-60), kind: DueKind::Upload };
+        let entry = |image: &Image| DueEntry {
+            project: image.project,
+            image: image.id,
+            due: image.due.unwrap_or(due),
+        };
+        Table { entries: images.iter().map(entry).collect(), images: Mutex::new(images), ..Table::default() }
+    }
+
+    async fn run(table: &Table) -> Swept {
+        sweep(table, &SystemRandom, &At(at(0))).await.unwrap()
+    }
+
+    fn trashed() -> State {
+        State::Trashed { trashed_at: at(-100) }
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_overdue_image_is_settled_with_its_event() {
+        let lease = Lease { owner: "gone".into(), until: at(-70) };
+        for (state, settled, code, event) in [
+            (State::Pending, "failed", Some("upload-missing"), EventKind::Failed),
+            (State::Processing { lease }, "failed", Some("processing-interrupted"), EventKind::Failed),
+            (trashed(), "purging", None, EventKind::Purging),
+            (State::Purging, "purging", None, EventKind::Purging),
+        ] {
+            let table = table(vec![image(1, state)]);
+            assert_eq!(run(&table).await, Swept { settled: 1, left_over: 0, failed: 0 });
+            let written = table.written.into_inner().unwrap();
+            let [(state, Some(told))] = written.as_slice() else { panic!("one change: {written:?}") };
+            assert_eq!((state.name(), *told), (settled, event));
+            let failure = match state {
+                State::Failed { failure } => Some((failure.code.as_str(), failure.retryable)),
+                _ => None,
+            };
+            assert_eq!(failure, code.map(|code| (code, true)));
+            assert!(table.forgotten.into_inner().unwrap().is_empty(), "the transaction moves the entry");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_finished_run_moves_the_watermark_a_day_behind() {
+        let table = table(vec![]);
+        assert_eq!(run(&table).await, Swept::default());
+        assert_eq!(table.watermark.into_inner().unwrap(), Some(at(-86_400)));
+    }
+
+    #[tokio::test]
+    async fn what_moved_on_or_is_gone_only_leaves_an_entry_to_forget() {
+        let failure = shared::domain::image::Failure {
+            code: "too-large".into(),
+            detail: String::new(),
+            retryable: false,
+        };
+        let mut table = table(vec![image(1, State::Failed { failure }), image(2, State::Pending)]);
+        table.images.lock().unwrap().retain(|image| image.id == ImageId::new(1.into()));
+        table
+            .entries
+            .push(DueEntry { due: Due { at: at(-999), kind: DueKind::Upload }, ..table.entries[0].clone() });
+        assert_eq!(run(&table).await, Swept { settled: 0, left_over: 3, failed: 0 });
+        assert_eq!(table.forgotten.into_inner().unwrap(), table.entries);
+        assert!(table.written.into_inner().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_failure_stops_nobody_else_and_holds_the_watermark_back() {
+        let images = vec![image(1, State::Pending), image(2, trashed()), image(3, State::Pending)];
+        let table = Table { unreadable: Some(ImageId::new(1.into())), ..table(images) };
+        assert_eq!(run(&table).await, Swept { settled: 2, left_over: 0, failed: 1 });
+        assert_eq!(table.watermark.into_inner().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_full_batch_holds_the_watermark_back() {
+        let table = table((0..=BATCH as u128).map(|id| image(id, State::Pending)).collect());
+        assert_eq!(run(&table).await, Swept { settled: BATCH, left_over: 0, failed: 0 });
+        assert_eq!(table.watermark.into_inner().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_race_lost_to_another_sweep_is_nobodys_failure() {
+        let images = vec![image(1, State::Pending), image(2, trashed())];
+        let table = Table { rival: true, ..table(images) };
+        assert_eq!(run(&table).await, Swept { settled: 0, left_over: 2, failed: 0 });
+        assert_eq!(table.watermark.into_inner().unwrap(), Some(at(-86_400)));
+    }
 }

@@ -152,7 +152,7 @@ fn document() -> impl Strategy<Value = Value> {
             .prop_map(|map| Value::Object(map.into_iter().collect()))
             .boxed()
     };
-    object(leaf.prop_recursive(3, 12, 3, move |inner| object(inner)).boxed())
+    object(leaf.prop_recursive(3, 12, 3, object).boxed())
 }
 
 /// The pattern that asks for exactly what an event says.

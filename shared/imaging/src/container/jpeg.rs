@@ -7,6 +7,7 @@ use crate::{Format, Header, Reject};
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
+const RESTART_INTERVAL: u8 = 0xdd;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
@@ -137,14 +138,17 @@ impl<'a> Frame<'a> {
         }))
     }
 
+    /// Horizontal and vertical sampling factors of each component.
+    fn factors(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.components.iter().map(|&[_, sampling, _]| (u64::from(sampling >> 4), u64::from(sampling & 15)))
+    }
+
     /// Coefficients of all components: two bytes each is what a decoder keeps of a progressive image.
     fn coefficients(&self) -> u64 {
-        let factors = |sampling: u8| (u64::from(sampling >> 4), u64::from(sampling & 15));
-        let all = || self.components.iter().map(|&[_, sampling, _]| factors(sampling));
-        let across = all().map(|(h, _)| h).max().unwrap_or(1).max(1);
-        let down = all().map(|(_, v)| v).max().unwrap_or(1).max(1);
+        let across = self.factors().map(|(h, _)| h).max().unwrap_or(1).max(1);
+        let down = self.factors().map(|(_, v)| v).max().unwrap_or(1).max(1);
         let units = u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
-        units * 64 * all().map(|(h, v)| h * v).sum::<u64>()
+        units * 64 * self.factors().map(|(h, v)| h * v).sum::<u64>()
     }
 }
 
@@ -209,13 +213,26 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     (whole && total > 0).then(|| chunks.iter().flat_map(|&(_, _, data)| data).copied().collect())
 }
 
+/// How the coefficients are spread over the scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// All of everything in one scan.
+    Sequential,
+    /// All of some components in each scan.
+    ScanByScan,
+    /// Some bits of some coefficients in each scan.
+    Progressive,
+}
+
 /// What a decoder needs to know beforehand of a file that is complete.
 pub(crate) struct Whole {
-    pub(crate) progressive: bool,
+    pub(crate) process: Process,
+    /// Horizontal and vertical sampling factors of each component.
+    pub(crate) factors: Vec<(u64, u64)>,
     /// See [`Frame::coefficients`].
     pub(crate) coefficients: u64,
-    /// Components that the first scan does not hold make a decoder keep all coefficients.
-    pub(crate) interleaved: bool,
+    /// Whether restart markers are announced.
+    pub(crate) restarts: bool,
     /// Whether an Adobe segment says that CMYK is stored inverted.
     pub(crate) adobe: bool,
     /// Where the last scan's data ends.
@@ -227,7 +244,8 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
     let mut parts = Parts::new(bytes);
     let mut frame: Option<Frame> = None;
     let mut progress = Progress::default();
-    let (mut scans, mut adobe, mut interleaved, mut data_end) = (0, false, true, 0);
+    let (mut scans, mut data_end) = (0, 0);
+    let (mut adobe, mut interleaved, mut restarts) = (false, true, false);
     while let Some(part) = parts.next() {
         match part? {
             Part::Segment(START_OF_SCAN, payload) => {
@@ -239,6 +257,7 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
                     return Err(Reject::Undecodable("too many scans"));
                 }
             }
+            Part::Segment(RESTART_INTERVAL, payload) => restarts |= payload != [0, 0],
             Part::Segment(APP14, payload) => adobe |= payload.starts_with(b"Adobe"),
             Part::Segment(marker, payload) => {
                 if let Some(found) = Frame::read(marker, payload)?
@@ -252,10 +271,16 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
     }
     let frame = frame.ok_or(Reject::Undecodable("it has no frame header"))?;
     progress.finish(&frame)?;
+    let process = match (frame.progressive, interleaved) {
+        (true, _) => Process::Progressive,
+        (false, true) => Process::Sequential,
+        (false, false) => Process::ScanByScan,
+    };
     Ok(Whole {
-        progressive: frame.progressive,
+        process,
+        factors: frame.factors().collect(),
         coefficients: frame.coefficients(),
-        interleaved,
+        restarts,
         adobe,
         data_end,
     })
@@ -264,8 +289,8 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
 /// Which bits of which coefficients the scans have brought so far.
 ///
 /// A file that was cut between two scans and closed with an end-of-image marker is well-formed, and
-/// shows as a blurred or grey picture. It is told by what it promised and never delivered: a scan with
-/// `Al` above 0 announces refinements down to bit 0 (T.81, G.1.1.1).
+/// shows as a blurred or grey picture. It is told by the coefficients that never came, or not down to
+/// bit 0 (T.81, G.1.1.1). T.81 does not forbid to leave some out for good, but no encoder does.
 struct Progress {
     /// By component and coefficient: the lowest bit that has arrived.
     bits: [[Option<u8>; 64]; 4],
@@ -301,11 +326,12 @@ impl Progress {
     }
 
     fn finish(&self, frame: &Frame) -> Result<(), Reject> {
-        let whole = self.bits.iter().take(frame.components.len()).all(|bits| {
-            // The mean of each block must be there; a band of detail may be left out, not half sent.
-            bits[0].is_some() && bits.iter().flatten().all(|&low| low == 0)
-        });
-        if whole { Ok(()) } else { Err(Reject::Truncated) }
+        let mut components = self.bits.iter().take(frame.components.len());
+        if components.all(|bits| bits.iter().all(|&low| low == Some(0))) {
+            Ok(())
+        } else {
+            Err(Reject::Truncated)
+        }
     }
 }
 

@@ -110,7 +110,7 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
             }
             b"PLTE" | b"IDAT" | b"IEND" | b"tRNS" | b"acTL" | b"fcTL" | b"fdAT" | b"bKGD" | b"cHRM"
             | b"cICP" | b"cLLI" | b"gAMA" | b"iCCP" | b"mDCV" | b"pHYs" | b"sBIT" | b"sRGB" => {
-                clean.extend(chunk.whole)
+                clean.extend(chunk.whole);
             }
             // An unknown critical chunk means that the rest cannot be understood without it (5.4).
             [first, ..] if first.is_ascii_uppercase() => {

@@ -8,6 +8,9 @@ const ALPHA_FLAG: u8 = 0x10;
 const EXIF_FLAG: u8 = 0x08;
 const XMP_FLAG: u8 = 0x04;
 
+/// What precedes the chunks within an animation frame: its place, duration and blending.
+const FRAME_HEADER: usize = 16;
+
 const BROKEN: Reject = Reject::Undecodable("its frame header");
 
 struct Chunk<'a> {
@@ -87,7 +90,7 @@ fn bitstream(chunk: &Chunk) -> Result<Option<(u32, u32, bool)>, Reject> {
 
 pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
     let (mut canvas, mut still, mut exif) = (None, None, None);
-    let (mut frames, mut alpha) = (0, false);
+    let (mut frames, mut alpha, mut reach) = (0, false, (0, 0));
     for chunk in Chunks::of_file(bytes)? {
         let chunk = chunk?;
         match (&chunk.name, chunk.data) {
@@ -95,7 +98,12 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
                 canvas = Some((1 + u24([w0, w1, w2]), 1 + u24([h0, h1, h2])));
                 alpha |= flags & ALPHA_FLAG != 0;
             }
-            (b"ANMF", _) => frames += 1,
+            (b"ANMF", data) => {
+                frames += 1;
+                let place = Place::read(data)?;
+                reach.0 = reach.0.max(place.x + place.width);
+                reach.1 = reach.1.max(place.y + place.height);
+            }
             (b"EXIF", data) => exif = exif.or(Some(data)),
             _ => {
                 if let Some((width, height, hint)) = bitstream(&chunk)? {
@@ -108,6 +116,9 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
     let size = canvas.or(still).ok_or(BROKEN)?;
     if frames == 0 && still != Some(size) {
         return Err(Reject::Undecodable("its canvas is not the size of its picture"));
+    }
+    if reach.0 > size.0 || reach.1 > size.1 {
+        return Err(Reject::Undecodable("a frame reaches out of its canvas"));
     }
     let exif = exif.map(|block: &[u8]| block.strip_prefix(b"Exif\0\0").unwrap_or(block));
     let orientation = exif.map(orientation).unwrap_or_default();
@@ -163,11 +174,31 @@ pub(crate) fn first(bytes: &[u8]) -> Result<First<'_>, Reject> {
     Ok(First { icc, ..first.ok_or(Reject::Undecodable("it has no picture"))? })
 }
 
-/// Makes a still of an animation frame (2.7.1.1).
+/// Where an animation frame goes on the canvas (2.7.1.1).
+struct Place {
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Place {
+    fn read(frame: &[u8]) -> Result<Self, Reject> {
+        let header = frame.first_chunk::<12>().ok_or(BROKEN)?;
+        let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2] = *header;
+        Ok(Self {
+            x: 2 * u24([x0, x1, x2]),
+            y: 2 * u24([y0, y1, y2]),
+            width: 1 + u24([w0, w1, w2]),
+            height: 1 + u24([h0, h1, h2]),
+        })
+    }
+}
+
+/// Makes a still of an animation frame.
 fn frame(data: &[u8]) -> Result<First<'_>, Reject> {
-    let (header, rest) = data.split_first_chunk::<16>().ok_or(BROKEN)?;
-    let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, ..] = *header;
-    let (width, height) = (1 + u24([w0, w1, w2]), 1 + u24([h0, h1, h2]));
+    let Place { x, y, width, height } = Place::read(data)?;
+    let rest = data.get(FRAME_HEADER..).ok_or(BROKEN)?;
     let (mut picture, mut alpha_chunk) = (None, None);
     for chunk in Chunks::within(rest) {
         let chunk = chunk?;
@@ -195,7 +226,6 @@ fn frame(data: &[u8]) -> Result<First<'_>, Reject> {
     }
     write_chunk(&mut file, picture.name, picture.data);
     set_length(&mut file);
-    let (x, y) = (2 * u24([x0, x1, x2]), 2 * u24([y0, y1, y2]));
     Ok(First { icc: None, x, y, width, height, alpha, lossless, file: Some(file) })
 }
 
@@ -238,7 +268,7 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
 }
 
 fn clean_frame(data: &[u8]) -> Result<Vec<u8>, Reject> {
-    let (header, rest) = data.split_first_chunk::<16>().ok_or(BROKEN)?;
+    let (header, rest) = data.split_at_checked(FRAME_HEADER).ok_or(BROKEN)?;
     let mut clean = header.to_vec();
     for chunk in Chunks::within(rest) {
         let chunk = chunk?;

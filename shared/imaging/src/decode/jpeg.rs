@@ -5,7 +5,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
 use super::{Decoded, OTHER_SIZE};
-use crate::container::jpeg::{self, Whole};
+use crate::container::jpeg::{self, Process, Whole};
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::{Header, Reject};
@@ -27,23 +27,41 @@ const TRIPWIRE: [u8; 32] = {
 
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     let whole = jpeg::whole(bytes)?;
+    known_to_decode(&whole)?;
     let (width, height) = header.stored_size();
-    // Four components at worst, and the coefficients where they are kept until the last scan.
-    let kept = if whole.progressive || !whole.interleaved { 2 * whole.coefficients } else { 0 };
-    budget.afford(Pixels::Cmyk.bytes(width, height) + kept + bytes.len() as u64)?;
+    // Of a picture that is not sequential, the coefficients are kept until the last scan.
+    let kept = match whole.process {
+        Process::Sequential => 0,
+        Process::ScanByScan | Process::Progressive => 2 * whole.coefficients,
+    };
+    let decoded = u64::from(width) * u64::from(height) * whole.factors.len() as u64;
+    budget.afford(decoded + kept + bytes.len() as u64)?;
 
-    if whole.progressive {
-        return pixels(bytes, &whole, header, budget).map(|raster| finish(raster, bytes));
-    }
-    let data = bytes.get(..whole.data_end).ok_or(Reject::Truncated)?;
-    let mut wired = Vec::with_capacity(data.len() + TRIPWIRE.len());
-    wired.extend_from_slice(data);
-    wired.extend_from_slice(&TRIPWIRE);
-    pixels(&wired, &whole, header, budget).map(|raster| finish(raster, bytes))
+    let raster = if whole.process == Process::Progressive {
+        pixels(bytes, &whole, header, budget)?
+    } else {
+        let data = bytes.get(..whole.data_end).ok_or(Reject::Truncated)?;
+        pixels(&[data, &TRIPWIRE].concat(), &whole, header, budget)?
+    };
+    Ok(Decoded { raster, icc: jpeg::icc(bytes) })
 }
 
-fn finish(raster: Raster, bytes: &[u8]) -> Decoded {
-    Decoded { raster, icc: jpeg::icc(bytes) }
+/// Refuses what zune-jpeg 0.5 turns into noise without an error, as a comparison with libjpeg-turbo
+/// over all sampling factors shows. All of it is rarer than damaged files are.
+fn known_to_decode(whole: &Whole) -> Result<(), Reject> {
+    let (first_across, first_down) = whole.factors.first().copied().unwrap_or_default();
+    let usual = whole.factors.iter().all(|&(across, down)| {
+        let powers = across.is_power_of_two() && down.is_power_of_two();
+        powers && across <= first_across && down <= first_down
+    });
+    if !usual {
+        return Err(Reject::UnsupportedFormat("Unusually subsampled JPEG"));
+    }
+    let tall = whole.factors.iter().any(|&(_, down)| down > 1);
+    if whole.process == Process::ScanByScan && (whole.restarts || tall) {
+        return Err(Reject::UnsupportedFormat("Non-interleaved JPEG"));
+    }
+    Ok(())
 }
 
 fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Result<Raster, Reject> {
@@ -103,6 +121,7 @@ fn reject(error: &DecodeErrors) -> Reject {
             Reject::Truncated
         }
         DecodeErrors::LargeDimensions(_) => OTHER_SIZE,
+        DecodeErrors::Unsupported(_) => Reject::UnsupportedFormat("JPEG of a rare kind"),
         _ => Reject::Undecodable("its data makes no sense"),
     }
 }

@@ -4,7 +4,7 @@ use super::REFUSED;
 use crate::Reject;
 use crate::raster::Raster;
 
-/// Progressive with its own Huffman tables: a tenth smaller than the plainest JPEG of the same pixels.
+/// Progressive and with Huffman tables of its own, which costs time and saves bytes at the same quality.
 pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     let width = u16::try_from(raster.width).map_err(|_| REFUSED)?;
     let height = u16::try_from(raster.height).map_err(|_| REFUSED)?;

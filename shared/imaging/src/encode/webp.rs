@@ -3,7 +3,7 @@ use crate::Reject;
 use crate::libwebp;
 use crate::raster::{Pixels, Raster};
 
-/// libwebp's default: 6 takes twice as long for 2% less, 2 saves a third of the time for 10% more.
+/// libwebp's default, in the middle between 0 (fast) and 6 (small).
 const METHOD: u8 = 4;
 
 pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {

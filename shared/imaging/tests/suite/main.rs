@@ -1,0 +1,12 @@
+//! The engine as its callers see it.
+
+#![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
+
+mod cleaning;
+mod colours;
+mod headers;
+mod hostile;
+mod made;
+mod metadata;
+mod planning;
+mod rendering;

@@ -1,0 +1,162 @@
+//! The state machine, one rule at a time and under any order of commands.
+
+use super::*;
+use proptest::prelude::*;
+use ulid::Ulid;
+
+fn at(secs: i64) -> Time {
+    Time::from_secs(secs)
+}
+
+fn reserved() -> Image {
+    let new = NewImage {
+        declared: Declared { content_type: "image/jpeg".into(), bytes: 10 },
+        visibility: Visibility::Private,
+        title: None,
+    };
+    let (id, upload) = (ImageId::new(Ulid(1)), UploadId::new(Ulid(2)));
+    Image::reserve(id, upload, ProjectId::new(Ulid(3)), new, at(0)).image
+}
+
+fn lease(owner: &str, until: i64) -> Lease {
+    Lease { owner: owner.into(), until: at(until) }
+}
+
+fn picture() -> Picture {
+    Picture {
+        content_type: "image/jpeg".into(),
+        extension: "jpg".into(),
+        width: 1,
+        height: 1,
+        frames: 1,
+        bytes: 1,
+        sha256: String::new(),
+        thumbhash: String::new(),
+        dominant_color: "#000000".into(),
+        taken_at: None,
+        camera: None,
+        variants: vec![],
+    }
+}
+
+#[test]
+fn a_live_lease_keeps_others_away_and_a_dead_one_does_not() {
+    let image = reserved();
+    let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+    assert_eq!(claimed.claim(image.upload, lease("b", 90), at(59)), Err(NotClaimable::Leased));
+    let taken = claimed.claim(image.upload, lease("b", 120), at(60)).unwrap().image;
+    assert!(taken.is_leased_to("b") && !taken.is_leased_to("a"));
+}
+
+#[test]
+fn an_owner_whose_claim_was_written_but_not_answered_claims_again() {
+    let image = reserved();
+    let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+    assert!(claimed.claim(image.upload, lease("a", 60), at(2)).is_ok());
+}
+
+#[test]
+fn a_settled_image_is_not_processed_again() {
+    let image = reserved();
+    let ready = image.become_ready(picture(), at(2)).image;
+    assert_eq!(ready.claim(image.upload, lease("a", 60), at(3)), Err(NotClaimable::Settled));
+    assert_eq!(
+        image.claim(UploadId::new(Ulid(9)), lease("a", 60), at(3)),
+        Err(NotClaimable::Settled),
+        "another upload's bytes are not this image's"
+    );
+}
+
+#[test]
+fn bytes_that_arrive_after_the_timer_are_still_taken() {
+    let image = reserved();
+    let Overdue::Change(missing) = image.overdue(at(7200)) else { panic!("it is overdue") };
+    assert_eq!(missing.image.state.name(), "failed");
+    assert!(missing.image.claim(image.upload, lease("a", 9000), at(8000)).is_ok());
+}
+
+#[test]
+fn a_worker_that_died_leaves_an_image_that_the_timer_settles() {
+    let image = reserved();
+    let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+    assert_eq!(claimed.overdue(at(59)), Overdue::Nothing);
+    let due = claimed.due.unwrap().at;
+    let Overdue::Change(change) = claimed.overdue(due) else { panic!("it is overdue") };
+    assert_eq!(change.image.state.name(), "failed");
+}
+
+#[test]
+fn the_trash_is_emptied_when_its_time_is_up_and_the_order_is_repeated() {
+    let image = reserved();
+    let trashed = image.trash(Duration::from_secs(100), at(10)).unwrap().unwrap().image;
+    assert_eq!(trashed.trash(Duration::from_secs(100), at(11)), Ok(None));
+    assert_eq!(trashed.overdue(at(109)), Overdue::Nothing);
+    let Overdue::Change(purging) = trashed.overdue(at(110)) else { panic!("it is overdue") };
+    assert_eq!(purging.event, Some(EventKind::Purging));
+    assert_eq!(purging.image.trash(Duration::ZERO, at(111)), Err(BeingPurged));
+    let Overdue::Change(again) = purging.image.overdue(at(110 + 3600)) else { panic!("it is overdue") };
+    assert_eq!(again.event, Some(EventKind::Purging));
+}
+
+#[derive(Debug, Clone)]
+enum Command {
+    Claim(u8),
+    Ready,
+    Fail,
+    Trash,
+    Timer,
+}
+
+fn command() -> impl Strategy<Value = (Command, i64)> {
+    let kind = prop_oneof![
+        (0..3_u8).prop_map(Command::Claim),
+        Just(Command::Ready),
+        Just(Command::Fail),
+        Just(Command::Trash),
+        Just(Command::Timer),
+    ];
+    (kind, 0..9000_i64)
+}
+
+proptest! {
+    /// Duplicated, late and reordered commands never lose an image: until it is settled, a timer
+    /// has it on its list; and its sequence rises by one with every change.
+    #[test]
+    fn an_unsettled_image_is_always_due(commands in prop::collection::vec(command(), 0..40)) {
+        let (mut image, mut now) = (reserved(), 0);
+        for (command, step) in commands {
+            now += step;
+            let change = match command {
+                Command::Claim(owner) =>
+                    image.claim(image.upload, lease(&owner.to_string(), now + 60), at(now)).ok(),
+                Command::Ready if image.is_leased_to("0") => Some(image.become_ready(picture(), at(now))),
+                Command::Fail if image.is_leased_to("1") => Some(image.fail(
+                    Failure { code: "x".into(), detail: String::new(), retryable: false }, at(now))),
+                Command::Ready | Command::Fail => None,
+                Command::Trash => image.trash(Duration::from_secs(50), at(now)).ok().flatten(),
+                Command::Timer => match image.overdue(at(now)) {
+                    Overdue::Change(change) => Some(*change),
+                    Overdue::Nothing => None,
+                },
+            };
+            if let Some(change) = change {
+                prop_assert_eq!(change.image.sequence(), image.sequence() + 1);
+                image = change.image;
+            }
+            let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. });
+            prop_assert_eq!(image.due.is_some(), !settled);
+        }
+    }
+
+    /// Whatever order the timer comes in, an image that nobody touches ends up settled or purging.
+    #[test]
+    fn the_timer_settles_everything(claimed: bool, trashed: bool) {
+        let mut image = reserved();
+        if claimed { image = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image; }
+        if trashed { image = image.trash(Duration::from_secs(9), at(2)).unwrap().unwrap().image; }
+        let due = image.due.unwrap().at;
+        let Overdue::Change(change) = image.overdue(due) else { panic!("it is due") };
+        let settled = matches!(change.image.state, State::Failed { .. } | State::Purging);
+        prop_assert!(settled);
+    }
+}

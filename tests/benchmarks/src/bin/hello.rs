@@ -1,0 +1,8 @@
+//! The least that a function on `lambda_http` can be: what the others are measured against.
+
+use lambda_http::{Error, Request, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_http::run(service_fn(|_: Request| async { Ok::<_, Error>("hello") })).await
+}
