@@ -55,6 +55,14 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// What it has written last: as much as a person reads.
+    pub fn end_of_log(&self) -> String {
+        const LINES: usize = 60;
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
     /// Sends a signal and waits for the end, which is forced if it does not come.
     pub fn end(&self, signal: Signal) -> ExitStatus {
         self.with(|child| {

@@ -150,7 +150,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.running.spoilt.store(true, Ordering::Relaxed);
-            eprintln!("The stack's log:\n{}", self.log());
+            eprintln!("The end of the stack's log:\n{}", self.running.process.end_of_log());
         }
     }
 }
@@ -165,9 +165,9 @@ impl Drop for Running {
         self.process.end(Signal::TERM);
         assert!(
             left.is_empty(),
-            "the stack is left with\n  {}\nIts log:\n{}",
+            "the stack is left with\n  {}\nThe end of its log:\n{}",
             left.join("\n  "),
-            self.process.log()
+            self.process.end_of_log()
         );
     }
 }

@@ -67,12 +67,12 @@ async fn a_private_picture_is_for_who_has_its_signed_path() {
 
     let (exp, sig) = query.split_once('&').unwrap();
     let seconds: u64 = exp.strip_prefix("exp=").unwrap().parse().unwrap();
-    let flipped = if sig.ends_with('A') { "B" } else { "A" };
+    let letter = if sig.starts_with("sig=A") { "B" } else { "A" };
     let altered = [
         format!("{}?{query}", bare.replace("w160", "w320")),
         format!("{bare}?exp={}&{sig}", seconds + 3600),
         format!("{bare}?exp={}&{sig}", seconds - 86_400),
-        format!("{bare}?{exp}&{}{flipped}", sig.replacen("sig=", "sig=A", 1)),
+        format!("{bare}?{exp}&sig={letter}{}", &sig[5..]),
         format!("{bare}?{exp}&sig=AAAAAAAAAAAAAAAAAAAAAA"),
         format!("{bare}?{exp}&sig="),
         format!("{bare}?{exp}"),

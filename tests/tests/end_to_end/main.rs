@@ -1,5 +1,9 @@
 //! The whole of it: the functions' binaries on the local stack, with ordinary clients.
 
 mod api;
+mod bad_input;
+mod crashes;
 mod deliver;
+mod faults;
+mod isolation;
 mod upload;
