@@ -6,4 +6,5 @@ mod crashes;
 mod deliver;
 mod faults;
 mod isolation;
+mod local_stack;
 mod upload;
