@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use end_to_end::{Stack, answer, command, command_in, pictures, template, wait_until};
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::types::AttributeValue;
+use end_to_end::{Ready, Root, Stack, answer, command, command_in, pictures, template, wait_until};
 use http::Method;
 use rustix::process::{Pid, Signal, test_kill_process};
 use serde_json::{Value, json};
@@ -261,18 +263,55 @@ async fn a_missing_permission_on_a_bucket_leaves_the_upload_waiting() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
 async fn a_function_may_do_no_more_than_its_policies_say() {
     let stack = Stack::shared().await;
-    // The credentials of the function that presigns, which may write uploads and nothing else.
-    let reservation = stack.api.reserve_put(b"never sent", "image/png").await;
-    stack.expect_pending(&reservation.image);
-    let url = reservation.url.split_once('?').unwrap();
-    let read = answer(stack.api.elsewhere(Method::GET, &format!("{}?{}", url.0, url.1))).await;
-    read.refused_by_s3(403, "SignatureDoesNotMatch");
-    let unsigned = answer(stack.api.elsewhere(Method::GET, url.0)).await;
-    unsigned.refused_by_s3(403, "AccessDenied");
-    let list = format!("{}/{}", stack.ready().s3, stack.root.name("OriginalsBucket"));
-    answer(stack.api.elsewhere(Method::GET, &list)).await.refused_by_s3(403, "AccessDenied");
+    let image = stack.api.ready(&small(), "image/jpeg").await;
+    let image = stack.root.image(image["id"].as_str().unwrap()).await.unwrap();
+    let as_get_image = Root::new(&credentials_of(&stack, "GetImage").await);
+    let item = async |key: &Value, sort: &str| {
+        let get = as_get_image.dynamodb.get_item().table_name(as_get_image.name("Table"));
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        get.key("PK", text(key.as_str().unwrap())).key("SK", text(sort)).send().await
+    };
+    assert!(item(&image["PK"], "IMAGE").await.unwrap().item.is_some());
+    let denied = [
+        item(&json!("K#key_01JZZZZZZZZZZZZZZZZZZZZZZZ"), "KEY").await.unwrap_err().code().map(str::to_owned),
+        as_get_image
+            .dynamodb
+            .scan()
+            .table_name(as_get_image.name("Table"))
+            .send()
+            .await
+            .unwrap_err()
+            .code()
+            .map(str::to_owned),
+    ];
+    for code in denied {
+        assert_eq!(code.as_deref(), Some("AccessDeniedException"));
+    }
+    for bucket in ["UploadsBucket", "OriginalsBucket", "VariantsBucket"] {
+        let name = as_get_image.name(bucket);
+        let list = as_get_image.s3.list_objects_v2().bucket(name).send().await.unwrap_err();
+        assert_eq!(list.code(), Some("AccessDenied"), "{bucket}");
+        let key = stack.root.objects(bucket).await.pop().unwrap_or_else(|| "any".to_owned());
+        let get = as_get_image.s3.get_object().bucket(name).key(key).send().await.unwrap_err();
+        assert_eq!(get.code(), Some("AccessDenied"), "{bucket}");
+    }
+}
+
+/// What the stack said of itself, with the credentials that a running function has.
+#[cfg(target_os = "linux")]
+async fn credentials_of(stack: &Stack, function: &str) -> Ready {
+    let process = stack.root.function(function).await["instances"][0].take();
+    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    let variable = |name: &str| {
+        let value = environment.split('\0').find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap().to_owned()
+    };
+    let (access_key, secret_key) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
+    Ready { access_key, secret_key, ..stack.ready().clone() }
 }
 
 // --- The gateway and the control routes
@@ -348,7 +387,7 @@ async fn a_page_elsewhere_cannot_control_the_stack() {
 }
 
 #[tokio::test]
-async fn the_ready_file_is_for_its_owner_alone() {
+async fn the_stacks_secrets_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let data = TempDir::new().unwrap();
