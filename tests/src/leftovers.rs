@@ -77,11 +77,16 @@ async fn queues(root: &Root, explained: &Explained) -> Vec<String> {
     let mut left = vec![];
     let mut dead = vec![];
     for (queue, count) in root.queues().await {
-        let count = ["visible", "in_flight", "delayed"].iter().filter_map(|name| count[name].as_u64()).sum();
-        for _ in 0..u64::min(count, 1) {
-            let bodies = root.messages(&queue).await;
-            let found = format!("{count} messages in {queue}: {bodies:?}");
-            if queue == "UploadsQueue" { left.push(found) } else { dead.push((count, found)) }
+        let count: u64 =
+            ["visible", "in_flight", "delayed"].iter().filter_map(|name| count[name].as_u64()).sum();
+        if count == 0 {
+            continue;
+        }
+        let found = format!("{count} messages in {queue}: {:?}", root.messages(&queue).await);
+        if queue == "UploadsQueue" {
+            left.push(found);
+        } else {
+            dead.push((count, found));
         }
     }
     let count: u64 = dead.iter().map(|(count, _)| count).sum();

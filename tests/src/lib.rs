@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod command;
 pub mod leftovers;
 pub mod pictures;
 mod process;
@@ -22,6 +23,7 @@ mod stack;
 use std::time::{Duration, Instant};
 
 pub use api::{Answer, Api, Reservation, answer};
+pub use command::{command, command_in};
 pub use programs::{template, tintype};
 pub use root::Root;
 pub use stack::{Ready, Stack};
@@ -30,7 +32,7 @@ pub use stack::{Ready, Stack};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a condition is looked at.
-const PAUSE: Duration = Duration::from_millis(15);
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Waits until a condition gives a value. `what` completes "still waiting for".
 pub async fn wait_until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {

@@ -43,11 +43,8 @@ impl Programs {
         if release {
             command.arg("--release");
         }
-        // What `cargo run` tells its child about the package: build scripts that watch these variables
-        // (ring's does) would run again, and all that depends on them would be built again.
-        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(of_package) {
+            if name.to_str().is_some_and(describes_a_package) {
                 command.env_remove(name);
             }
         }
@@ -79,5 +76,28 @@ impl Programs {
         found
             .filter(|program| program.is_file())
             .ok_or_else(|| format!("the template names a binary `{name}` that does not exist").into())
+    }
+}
+
+/// Whether `cargo run` tells its child about the package by this variable. A build below must not see it:
+/// build scripts that watch it (ring's does) would run again, and all that depends on them be built again.
+/// <https://doc.rust-lang.org/cargo/reference/environment-variables.html>
+fn describes_a_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_below_cargo_run_builds_nothing_again() {
+        for told in ["CARGO_PKG_VERSION_PRE", "CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_LINKS"]
+        {
+            assert!(describes_a_package(told), "{told}");
+        }
+        for meant in ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR", "PATH"] {
+            assert!(!describes_a_package(meant), "{meant}");
+        }
     }
 }

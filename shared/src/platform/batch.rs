@@ -58,12 +58,12 @@ where
         let failed = match AssertUnwindSafe(handler(message)).catch_unwind().await {
             Ok(Ok(())) => false,
             Ok(Err(error)) => {
-                tracing::warn!(message = id, cause = chain(&error), "message will come again");
+                tracing::warn!(message_id = id, cause = chain(&error), "message will come again");
                 true
             }
             Err(_panic) => {
                 // The panic hook has printed where and why.
-                tracing::error!(message = id, "message panicked and will come again");
+                tracing::error!(message_id = id, "message panicked and will come again");
                 true
             }
         };

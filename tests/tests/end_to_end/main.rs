@@ -8,4 +8,5 @@ mod crashes;
 mod deliver;
 mod faults;
 mod isolation;
+mod local_stack;
 mod upload;
