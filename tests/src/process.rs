@@ -57,9 +57,10 @@ impl Process {
 
     /// What it has written last: as much as a person reads.
     pub fn end_of_log(&self) -> String {
-        const LINES: usize = 60;
+        const LINES: usize = 100;
         let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
+        // Who waits asks often, and is answered.
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains(r#""outcome":"200""#)).collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 

@@ -247,17 +247,9 @@ async fn an_upload_waits_for_a_bucket_that_cannot_be_written() {
     assert_eq!(stack.api.image(&image).await["state"], "processing");
     rename(&away, &bucket);
     // The lease of the attempt that failed holds until it would have been over.
-    expire_lease(&stack, &image).await;
+    stack.root.expire_lease(&image).await;
     stack.root.release("UploadsQueue").await;
     assert_eq!(stack.api.settled(&image).await["state"], "ready");
-}
-
-/// Lets the time pass until which a worker has an image.
-async fn expire_lease(stack: &Stack, image: &str) {
-    let mut row = stack.root.image(image).await.unwrap();
-    assert!(row["lease"]["until"].is_string(), "{row}");
-    row["lease"]["until"] = "2020-01-01T00:00:00.000Z".into();
-    stack.root.put_row(&row).await;
 }
 
 #[tokio::test]

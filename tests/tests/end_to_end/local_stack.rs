@@ -54,18 +54,19 @@ async fn what_was_acknowledged_survives_a_kill() {
     assert_eq!((sent.status, status.code()), (200, None));
 
     let second = Stack::with_data(data.path()).await;
-    // The killed worker's lease may still hold: let it be over, and its message come again.
-    wait_until("the picture", async || {
-        let row = second.root.image(&reservation.image).await.unwrap();
-        if row["state"] == "processing" {
-            let mut row = row;
-            row["lease"]["until"] = "2020-01-01T00:00:00.000Z".into();
-            second.root.put_row(&row).await;
-            second.root.release("UploadsQueue").await;
-        }
-        (second.api.image(&reservation.image).await["state"] == "ready").then_some(())
+    let image = &reservation.image;
+    // If a worker had it, whoever takes its message now is sent away until the lease is over.
+    let taken = wait_until("the message to be taken", async || {
+        let settled = second.api.image(image).await["state"] == "ready";
+        let sent_away = second.log().contains("another worker has the image");
+        (settled || sent_away).then_some(sent_away)
     })
     .await;
+    if taken {
+        second.root.expire_lease(image).await;
+        second.root.release("UploadsQueue").await;
+    }
+    assert_eq!(second.api.settled(image).await["state"], "ready");
 }
 
 #[tokio::test]
@@ -255,9 +256,11 @@ async fn a_missing_permission_on_a_bucket_leaves_the_upload_waiting() {
     assert!(first.end(Signal::TERM).success());
     // With the statement back, the same upload becomes a picture.
     let second = Stack::with_data(data.path()).await;
-    let mut row = second.root.image(&image).await.unwrap();
-    row["lease"]["until"] = "2020-01-01T00:00:00.000Z".into();
-    second.root.put_row(&row).await;
+    wait_until("the message to be taken", async || {
+        second.log().contains("another worker has the image").then_some(())
+    })
+    .await;
+    second.root.expire_lease(&image).await;
     second.root.release("UploadsQueue").await;
     assert_eq!(second.api.settled(&image).await["state"], "ready");
 }
