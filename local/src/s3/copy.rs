@@ -12,7 +12,7 @@ use super::attributes::{attributes, seconds};
 use super::checksum::{Algorithm, state_checksum};
 use super::conditions::ReadConditions;
 use super::objects::hex;
-use super::receive::{Announced, AnnouncedChecksum, receive};
+use super::receive::{Announced, AnnouncedChecksum, Size, receive};
 use super::write::{Write, WriteConditions, commit};
 
 /// The bytes are read and measured again: the copy of a multipart object has an ordinary `ETag`.
@@ -51,7 +51,7 @@ pub(super) async fn copy(
         None => source.attributes.checksum.map(|checksum| checksum.algorithm),
     };
     let announced = Announced {
-        size: source.size..=source.size,
+        size: Size::Exactly(source.size),
         md5: None,
         checksum: algorithm.map(AnnouncedChecksum::Unknown),
     };

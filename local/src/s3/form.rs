@@ -29,7 +29,7 @@ use super::attributes::Attributes;
 use super::checksum::{Algorithm, only_one};
 use super::complete::location;
 use super::objects::hex;
-use super::receive::{Announced, AnnouncedChecksum, receive};
+use super::receive::{Announced, AnnouncedChecksum, Size, receive};
 use super::write::{Write, WriteConditions, commit};
 
 /// What S3 allows for the fields before the file.
@@ -80,7 +80,7 @@ pub(super) async fn post(
     let stated =
         only_one(Algorithm::ALL.map(|algorithm| (algorithm, fields.get(algorithm.header()).cloned())))?;
     let announced = Announced {
-        size,
+        size: Size::Allowed(size),
         md5: None,
         checksum: stated.map(|(algorithm, value)| AnnouncedChecksum::Value(algorithm, value)),
     };

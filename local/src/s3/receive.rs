@@ -16,10 +16,37 @@ use super::{State, named_error};
 /// What S3 takes in one request: <https://docs.aws.amazon.com/general/latest/gr/s3.html>
 pub(super) const LARGEST: u64 = 5 * 1024 * 1024 * 1024;
 
+/// How large a body has to be.
+pub(super) enum Size {
+    /// As the request's own `Content-Length` says: another size is a connection that broke.
+    Exactly(u64),
+    /// As a form's policy allows: another size is refused by that name, also if the policy allows but one.
+    Allowed(RangeInclusive<u64>),
+}
+
+impl Size {
+    fn largest(&self) -> u64 {
+        match self {
+            Self::Exactly(size) => *size,
+            Self::Allowed(range) => *range.end(),
+        }
+    }
+
+    fn check_smallest(&self, size: u64) -> S3Result<()> {
+        match self {
+            Self::Exactly(exact) if size < *exact => Err(incomplete()),
+            Self::Allowed(range) if size < *range.start() => {
+                Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size"))
+            }
+            Self::Exactly(_) | Self::Allowed(_) => Ok(()),
+        }
+    }
+}
+
 /// What a request says about its body.
 pub(super) struct Announced {
     /// The sizes that are accepted.
-    pub size: RangeInclusive<u64>,
+    pub size: Size,
     pub md5: Option<Vec<u8>>,
     pub checksum: Option<AnnouncedChecksum>,
 }
@@ -71,7 +98,7 @@ impl Announced {
             }
             (None, None, _) => None,
         };
-        Ok(Self { size: length..=length, md5: md5.transpose()?, checksum })
+        Ok(Self { size: Size::Exactly(length), md5: md5.transpose()?, checksum })
     }
 }
 
@@ -99,17 +126,11 @@ pub(super) async fn receive<E: Into<StdError>>(
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| body_error(&error.into()))?;
         draft.write(&chunk).await.map_err(S3Error::internal_error)?;
-        if draft.size() > *announced.size.end() {
+        if draft.size() > announced.size.largest() {
             return Err(too_large());
         }
     }
-    if draft.size() < *announced.size.start() {
-        return Err(if announced.size.start() == announced.size.end() {
-            incomplete()
-        } else {
-            s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size")
-        });
-    }
+    announced.size.check_smallest(draft.size())?;
     let Written { blob, size, md5, checksum } = draft.finish().await.map_err(S3Error::internal_error)?;
     if announced.md5.is_some_and(|announced| announced != md5) {
         return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));

@@ -232,6 +232,29 @@ async fn a_table_that_is_throttled_now_and_then_goes_unnoticed() {
 }
 
 #[tokio::test]
+async fn an_upload_waits_for_a_bucket_that_cannot_be_read() {
+    let stack = Stack::start(&["--set", "UploadsBucket.NotificationConfiguration={}"]).await;
+    let bytes = small();
+    let reservation = stack.api.reserve_put(&bytes, "image/jpeg").await;
+    stack.root.fault("s3=throttle:100%").await;
+    stack.api.send(&reservation, &bytes).await.refused_by_s3(503, "SlowDown");
+    stack.root.fault("s3=throttle:0%").await;
+    assert_eq!(stack.api.send(&reservation, &bytes).await.status, 200);
+
+    stack.root.fault("s3=error:100%").await;
+    stack.root.announce(&reservation).await;
+    wait_until("the message to be given back", async || {
+        stack.log().contains("message will come again").then_some(())
+    })
+    .await;
+    stack.root.fault("s3=error:0%").await;
+    assert_eq!(stack.api.image(&reservation.image).await["state"], "processing");
+    stack.root.expire_lease(&reservation.image).await;
+    stack.root.release("UploadsQueue").await;
+    assert_eq!(stack.api.settled(&reservation.image).await["state"], "ready");
+}
+
+#[tokio::test]
 async fn an_upload_waits_for_a_bucket_that_cannot_be_written() {
     let data = TempDir::new().unwrap();
     let stack = Stack::with_data(data.path()).await;
