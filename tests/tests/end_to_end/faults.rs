@@ -242,7 +242,7 @@ async fn an_upload_waits_for_a_bucket_that_cannot_be_read() {
     assert_eq!(stack.api.send(&reservation, &bytes).await.status, 200);
 
     stack.root.fault("s3=error:100%").await;
-    stack.root.announce(&reservation).await;
+    stack.root.announce(&key(&stack.api.project, &reservation)).await;
     wait_until("the message to be given back", async || {
         stack.log().contains("message will come again").then_some(())
     })
