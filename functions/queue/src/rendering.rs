@@ -81,5 +81,9 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
 }
 
 fn failure(reject: &Reject) -> Failure {
-    Failure { code: reject.code().to_owned(), detail: reject.to_string(), retryable: false }
+    Failure {
+        code: reject.code().to_owned(),
+        detail: reject.to_string(),
+        retryable: matches!(reject, Reject::OutOfTime),
+    }
 }

@@ -115,6 +115,10 @@ impl Options {
 /// Runs the stack until it is told to stop.
 pub async fn run(options: Options) -> Outcome {
     let stop = stop_signal()?;
+    if let Some(file) = &options.ready_file {
+        // A script must not read what the last run left, nor wait for a file that cannot be written.
+        Ready::prepare(file)?;
+    }
     let started = tokio::select! {
         started = options.start() => started?,
         () = stop.cancelled() => return Ok(ExitCode::from(130)),
@@ -131,7 +135,10 @@ pub async fn run(options: Options) -> Outcome {
     if !options.quiet && !options.json {
         note("Stopping.");
     }
-    Ready::forget();
+    ready.forget();
+    if let Some(file) = &options.ready_file {
+        let _ = std::fs::remove_file(file);
+    }
     started.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -173,15 +180,16 @@ Upload a photograph, and see every size of it:
 
 Or step by step, in another terminal:
 
-  API={api} KEY={key} FILE=photo.jpg
+  API={api} KEY={key} FILE=photo.jpg TYPE=image/jpeg
   curl -s $API/v1/uploads -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \
-    -d "{{\"content_type\":\"image/jpeg\",\"method\":\"PUT\",\"bytes\":$(wc -c < $FILE)}}" -o upload.json
+    -d "{{\"content_type\":\"$TYPE\",\"method\":\"PUT\",\"bytes\":$(wc -c < "$FILE")}}" -o upload.json
   IMAGE=$(grep -o 'img_[0-9A-Z]*' upload.json | head -1)
-  curl -s -T $FILE -H "Content-Type: image/jpeg" -H "If-None-Match: *" \
+  curl -s -T "$FILE" -H "Content-Type: $TYPE" -H "If-None-Match: *" \
     "$(grep -o '"url":"[^"]*' upload.json | cut -d '"' -f 4)"
   until curl -s $API/v1/images/$IMAGE -H "Authorization: Bearer $KEY" -o image.json &&
     grep -Eq '"state":"(ready|failed)"' image.json; do sleep 1; done
-  curl -s -o w640.webp "$API$(grep -o '/i/[^"]*/w640.webp[^"]*' image.json)"
+  cat image.json
+  curl -sf -o picture.webp "$API$(grep -o '/i/[^"]*webp[^"]*' image.json | tail -1)"
 "#
     ));
 }

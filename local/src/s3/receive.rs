@@ -35,9 +35,10 @@ impl Size {
     fn check_smallest(&self, size: u64) -> S3Result<()> {
         match self {
             Self::Exactly(exact) if size < *exact => Err(incomplete()),
-            Self::Allowed(range) if size < *range.start() => {
-                Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size"))
-            }
+            Self::Allowed(range) if size < *range.start() => Err(s3_error!(
+                EntityTooSmall,
+                "Your proposed upload is smaller than the minimum allowed size"
+            )),
             Self::Exactly(_) | Self::Allowed(_) => Ok(()),
         }
     }

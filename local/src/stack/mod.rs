@@ -214,8 +214,13 @@ fn start_triggers(parts: &Parts, stop: &CancellationToken, tasks: &TaskTracker) 
         for trigger in &function.triggers {
             match trigger {
                 Trigger::Queue(mapping) => {
+                    // More at once than there are processors would only make each of them late.
+                    let most = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+                    let mut mapping = mapping.clone();
+                    mapping.maximum_concurrency =
+                        Some(mapping.maximum_concurrency.map_or(most, |n| n.min(most)));
                     let (queues, functions) = (parts.queues.clone(), parts.functions.clone());
-                    let poller = QueuePoller::new(&function.name, mapping.clone(), queues, functions)?;
+                    let poller = QueuePoller::new(&function.name, mapping, queues, functions)?;
                     tasks.spawn(poller.run(stop.clone()));
                 }
                 Trigger::Stream(mapping) => {

@@ -62,6 +62,12 @@ impl Ready {
         write_private(file, &serde_json::to_vec_pretty(self)?)
     }
 
+    /// Makes sure that a file can be written later, and that nobody finds an old one until then.
+    pub fn prepare(file: &Path) -> io::Result<()> {
+        write_private(file, b"")?;
+        std::fs::remove_file(file)
+    }
+
     /// Leaves word for `tintype upload`. That it cannot be left is no reason not to run.
     pub fn remember(&self) {
         let file = remembered();
@@ -76,9 +82,11 @@ impl Ready {
         serde_json::from_slice(&std::fs::read(remembered()).ok()?).ok()
     }
 
-    /// Takes the word back.
-    pub fn forget() {
-        let _ = std::fs::remove_file(remembered());
+    /// Takes the word back, unless another stack has left its own in the meantime.
+    pub fn forget(&self) {
+        if Self::recall().is_some_and(|remembered| remembered.api == self.api) {
+            let _ = std::fs::remove_file(remembered());
+        }
     }
 }
 

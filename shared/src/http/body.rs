@@ -21,6 +21,11 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
         // `Body` is not exhaustive; what is neither has no bytes.
         _ => &[],
     };
+    // Serde would read a struct from an array, too.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        let detail = "must be a JSON object".to_owned();
+        return Err(Problem::invalid_fields(vec![FieldError { pointer: String::new(), detail }]));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         Problem::invalid_fields(vec![FieldError {

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Media, keys};
 use crate::domain::error::ReadObjectError;
 use crate::domain::image::Image;
-use crate::domain::{PictureName, Unavailable, Variant, Visibility};
+use crate::domain::{ImageId, PictureName, ProjectId, Unavailable, UploadId, Variant, Visibility};
 
 /// Renderings are never written twice under one key, so whoever has one may keep it.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -43,7 +43,9 @@ pub trait StoreVariant {
 /// Clears the quarantine of an upload.
 pub trait DeleteUpload {
     /// Deletes it, if it is there.
-    fn delete_upload(&self, image: &Image) -> impl Future<Output = Result<(), Unavailable>> + Send;
+    fn delete_upload(
+        &self, project: ProjectId, image: ImageId, upload: UploadId,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
 /// A rendering, as it can be passed on.
@@ -127,11 +129,13 @@ impl StoreVariant for Media {
 }
 
 impl DeleteUpload for Media {
-    async fn delete_upload(&self, image: &Image) -> Result<(), Unavailable> {
+    async fn delete_upload(
+        &self, project: ProjectId, image: ImageId, upload: UploadId,
+    ) -> Result<(), Unavailable> {
         self.client
             .delete_object()
             .bucket(&self.buckets.uploads)
-            .key(keys::upload(image.project, image.id, image.upload))
+            .key(keys::upload(project, image, upload))
             .send()
             .await
             .map_err(|e| unavailable("delete_upload", e))?;

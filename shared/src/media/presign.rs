@@ -12,6 +12,9 @@ use super::{Media, keys, post_policy};
 use crate::domain::image::{Image, UPLOAD_WINDOW};
 use crate::domain::{Time, Unavailable};
 
+/// What a client has to send with a PUT, because it is signed.
+const SIGNED: [&str; 3] = ["content-length", "content-type", "if-none-match"];
+
 /// How a client sends its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -42,7 +45,8 @@ pub struct UploadTarget {
 
 /// Lets a client upload an image's bytes.
 pub trait PresignUpload {
-    /// A target that takes exactly what was declared, once.
+    /// A target that takes exactly what was declared, for an hour. What is sent there after the first
+    /// upload was processed is deleted unseen.
     fn presign_upload(
         &self, image: &Image, method: UploadMethod, now: Time,
     ) -> impl Future<Output = Result<UploadTarget, Unavailable>> + Send;
@@ -81,7 +85,7 @@ impl Media {
             .key(keys::upload(image.project, image.id, image.upload))
             .content_type(&image.declared.content_type)
             .content_length(length)
-            // The key is used once: whoever finds the URL later cannot replace the bytes.
+            // Whoever finds the URL cannot replace bytes that are still to be processed.
             .if_none_match("*")
             .presigned(config)
             .await
@@ -90,7 +94,12 @@ impl Media {
             method: UploadMethod::Put,
             url: request.uri().to_owned(),
             fields: BTreeMap::new(),
-            headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            headers: request
+                .headers()
+                // The SDK has headers of its own for tracing, which are not signed and not the client's to send.
+                .filter(|(name, _)| SIGNED.contains(name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             expires_at: now.after(UPLOAD_WINDOW),
         })
     }

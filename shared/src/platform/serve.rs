@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ::http::{Response, Uri};
+use ::http::{HeaderValue, Response, Uri, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
@@ -28,7 +28,7 @@ where
         Ok::<_, Error>(response)
     }));
     lambda_runtime::run(adapter.map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent {
-        payload: with_a_valid_query(event.payload),
+        payload: with_a_valid_uri(event.payload),
         ..event
     }))
     .await
@@ -37,14 +37,20 @@ where
 /// What a query may not hold as it is (<https://url.spec.whatwg.org/#query-percent-encode-set>).
 const NOT_IN_QUERIES: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// The gateway passes the query on as the client sent it, and `lambda_http` panics on one that no URI may
-/// have: a stray quotation mark would be a server error.
-fn with_a_valid_query(mut request: LambdaRequest) -> LambdaRequest {
-    if let LambdaRequest::ApiGatewayV2(event) = &mut request
-        && let Some(query) = &mut event.raw_query_string
-        && format!("/?{query}").parse::<Uri>().is_err()
-    {
-        *query = utf8_percent_encode(query, &NOT_IN_QUERIES).to_string();
+/// The host that requests are for, whatever the client says: no answer depends on it.
+const HOST: &str = "localhost";
+
+/// `lambda_http` puts a URI together from the query and the `Host` that the client sent, and panics on what no
+/// URI may have: a stray quotation mark would be a server error, and a host with a path in it another path.
+fn with_a_valid_uri(mut request: LambdaRequest) -> LambdaRequest {
+    if let LambdaRequest::ApiGatewayV2(event) = &mut request {
+        event.headers.insert(header::HOST, HeaderValue::from_static(HOST));
+        event.request_context.domain_name = Some(HOST.to_owned());
+        if let Some(query) = &mut event.raw_query_string
+            && format!("/?{query}").parse::<Uri>().is_err()
+        {
+            *query = utf8_percent_encode(query, &NOT_IN_QUERIES).to_string();
+        }
     }
     request
 }
@@ -68,7 +74,7 @@ mod tests {
             serde_json::from_str(include_str!("../../../events/list-images.json")).unwrap();
         event["rawQueryString"] = serde_json::json!(raw);
         let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
-        let request: Request = with_a_valid_query(request).into();
+        let request: Request = with_a_valid_uri(request).into();
         let parameters = request.query_string_parameters();
         parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
@@ -87,6 +93,20 @@ mod tests {
         }
         assert_eq!(query_of("limit=a\u{7f}\n\0").len(), 1);
         assert_eq!(query_of(""), []);
+    }
+
+    #[test]
+    fn a_host_that_no_uri_may_have_changes_nothing() {
+        for host in ["evil\"host", "evil host", "a:99999999", "[::1", "127.0.0.1:3000/i/other?x=", ""] {
+            let mut event: serde_json::Value =
+                serde_json::from_str(include_str!("../../../events/get-image.json")).unwrap();
+            let path = event["rawPath"].as_str().unwrap().to_owned();
+            event["headers"]["host"] = serde_json::json!(host);
+            event["requestContext"]["domainName"] = serde_json::json!(host);
+            let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+            let request: Request = with_a_valid_uri(request).into();
+            assert_eq!(request.uri().path(), path, "{host}");
+        }
     }
 
     proptest::proptest! {

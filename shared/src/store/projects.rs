@@ -121,7 +121,10 @@ impl<P: FindProject + Sync> FindProject for KnownProjects<P> {
         if let Some(project) = &found {
             let mut known = self.known.lock().expect("nothing panics while holding this lock");
             known.retain(|(read_at, p)| p.id != id && fresh(*read_at));
-            known.truncate(REMEMBERED - 1);
+            if known.len() >= REMEMBERED {
+                // The oldest is the first.
+                known.remove(0);
+            }
             known.push((now, project.clone()));
         }
         Ok(found)

@@ -41,10 +41,14 @@ async fn process_upload(
 ) -> Result<(), MessageError> {
     let image = match claim(images, ids, clock, worker, arrived).await {
         Ok(image) => image,
-        // There is nothing left to do. Or nothing to begin with: the reservation is written before the
-        // client learns where to send bytes, and was read strongly, so an upload without one is nobody's,
-        // and the bucket's expiry sees to it.
-        Err(ChangeError::NotFound | ChangeError::Refused(NotClaimable::Settled)) => return Ok(()),
+        // The reservation is written before the client learns where to send bytes, and was read strongly:
+        // an upload without one is nobody's, and the bucket's expiry sees to it.
+        Err(ChangeError::NotFound) => return Ok(()),
+        // The message came twice, or the client sent its bytes again when they were not wanted any more.
+        Err(ChangeError::Refused(NotClaimable::Settled)) => {
+            clear(objects, arrived).await;
+            return Ok(());
+        }
         Err(ChangeError::Refused(NotClaimable::Leased)) => {
             return Err(MessageError::transient("another worker has the image"));
         }
@@ -52,6 +56,10 @@ async fn process_upload(
     };
     let outcome = work(objects, clock, worker, &image).await.map_err(MessageError::transient)?;
     if let Err(failure) = &outcome {
+        if failure.retryable {
+            // A slow machine is not the picture's fault.
+            return Err(MessageError::transient(failure.detail.clone()));
+        }
         tracing::info!(image = %image.id, code = failure.code, "upload cannot be used");
     }
     let decide = |now: &Image| {
@@ -73,10 +81,15 @@ async fn process_upload(
         Err(ChangeError::Refused(LeaseLost { purging: false })) => return Ok(()),
         Err(error) => return Err(MessageError::transient(error)),
     }
-    if let Err(error) = objects.delete_upload(&image).await {
-        tracing::warn!(image = %image.id, cause = chain(&error), "upload is left to the bucket's expiry");
-    }
+    clear(objects, arrived).await;
     Ok(())
+}
+
+/// Deletes the uploaded bytes. That they cannot be deleted now is no reason to do the rest again.
+async fn clear(objects: &impl DeleteUpload, Announcement { project, image, upload }: Announcement) {
+    if let Err(error) = objects.delete_upload(project, image, upload).await {
+        tracing::warn!(%image, cause = chain(&error), "upload is left to the bucket's expiry");
+    }
 }
 
 async fn claim(
@@ -232,7 +245,7 @@ mod tests {
     }
 
     impl DeleteUpload for World {
-        async fn delete_upload(&self, _: &Image) -> Result<(), Unavailable> {
+        async fn delete_upload(&self, _: ProjectId, _: ImageId, _: UploadId) -> Result<(), Unavailable> {
             self.note("delete upload")
         }
     }

@@ -43,7 +43,11 @@ impl Access {
     }
 }
 
-fn access(request: &Request, image: &Image, project: &Project, now: Time) -> Result<Access, Problem> {
+/// The path is the one that the parameters name, not the one that the request came by: that is put together
+/// from headers which the client writes.
+fn access(
+    request: &Request, path: &str, image: &Image, project: &Project, now: Time,
+) -> Result<Access, Problem> {
     if image.visibility == Visibility::Public {
         return Ok(Access::Everybody);
     }
@@ -52,7 +56,7 @@ fn access(request: &Request, image: &Image, project: &Project, now: Time) -> Res
         let detail = "This picture is private. `GET /v1/images/{image}` hands out a signed path.";
         return Err(Problem::forbidden(detail));
     };
-    match signed_path::verify(request.uri().path(), exp, sig, &project.signing_keys, now) {
+    match signed_path::verify(path, exp, sig, &project.signing_keys, now) {
         Ok(expires) => Ok(Access::Bearer { expires }),
         Err(refused @ (Refused::Invalid | Refused::Expired)) => {
             let again = "`GET /v1/images/{image}` hands out a new one.";
@@ -70,6 +74,7 @@ fn capitalised(text: &str) -> String {
 fn accepts_webp(request: &Request) -> bool {
     let lines = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|range| {
+        let range = range.to_ascii_lowercase();
         let mut parts = range.split(';').map(str::trim);
         let refused = |parameter: &str| {
             parameter.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
@@ -85,7 +90,15 @@ async fn deliver_image(
     let project: ProjectId = path_parameter(&request, "project", "picture")?;
     let id: ImageId = path_parameter(&request, "image", "picture")?;
     let name: PictureName = path_parameter(&request, "file", "picture")?;
-    let asks_for_current = request.path_parameters_ref().is_none_or(|p| p.first("upload").is_none());
+    let parameters = request.path_parameters_ref();
+    let upload: Option<UploadId> = match parameters.and_then(|parameters| parameters.first("upload")) {
+        Some(_) => Some(path_parameter(&request, "upload", "picture")?),
+        None => None,
+    };
+    let path = upload.map_or_else(
+        || format!("/i/{project}/{id}/{name}"),
+        |upload| delivery_path(project, id, upload, name),
+    );
     let now = clock.now();
     let missing = || Problem::not_found("picture");
     let (project, image) = tokio::join!(projects.find_project(project, now), images.find_image(project, id));
@@ -94,12 +107,11 @@ async fn deliver_image(
         FindImageError::NotFound => missing(),
         FindImageError::Unavailable(error) => error.into(),
     })?;
-    let access = access(&request, &image, &project, now)?;
+    let access = access(&request, &path, &image, &project, now)?;
     let picture = image.picture().ok_or_else(missing)?;
-    if asks_for_current {
+    let Some(upload) = upload else {
         return redirect_to_current(&image, name, &project, &access, now);
-    }
-    let upload: UploadId = path_parameter(&request, "upload", "picture")?;
+    };
     if upload != image.upload {
         return Err(missing());
     }
@@ -107,7 +119,7 @@ async fn deliver_image(
     let etag = format!("\"{}-{}\"", image.upload, variant.name());
     let mut response = if if_none_match(&request, &etag) {
         shared::http::not_modified()
-    } else if request.method() == Method::HEAD {
+    } else if request.method() == Method::HEAD && variant.bytes <= LARGEST_ANSWER {
         with_length(Response::new(Body::Empty), variant)
     } else {
         match objects.read_variant(&image, variant, LARGEST_ANSWER).await? {
@@ -120,6 +132,8 @@ async fn deliver_image(
     let cache = format!("{}, immutable", access.cache_control(year, now));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_str(&cache).map_err(Problem::internal)?);
     headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
+    // A 304 has it too: the gateway would add one of its own, and caches would believe that.
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(variant.format.media_type()));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if name.format.is_none() {
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
@@ -128,9 +142,7 @@ async fn deliver_image(
 }
 
 fn with_length(mut response: Response<Body>, variant: &Variant) -> Response<Body> {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(variant.format.media_type()));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(variant.bytes));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(variant.bytes));
     response
 }
 
