@@ -87,7 +87,7 @@ impl Options {
         let console = Console::new(if self.json { Format::Json } else { Format::Text }, self.quiet);
         let filter = tracing_subscriber::EnvFilter::builder()
             .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
-            .parse_lossy(std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,tintype=info".into()));
+            .parse_lossy(std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,tintype=info,s3s=off".into()));
         // A second stack in one process keeps the first one's log.
         let _ = tracing_subscriber::registry().with(filter).with(console.clone()).try_init();
         let programs =

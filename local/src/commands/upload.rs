@@ -71,15 +71,19 @@ pub async fn run(options: Options) -> Outcome {
             }
             Err(error) => {
                 failed = true;
-                bars.suspend(|| complain(&*format_error(file, &error)));
+                bars.suspend(|| complain(&NotUploaded { file: file.clone(), source: error }));
             }
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn format_error(file: &Path, error: &Failure) -> Failure {
-    format!("{}: {error}", file.display()).into()
+/// A file that was not uploaded, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", file.display())]
+struct NotUploaded {
+    file: PathBuf,
+    source: Failure,
 }
 
 impl Api {

@@ -170,6 +170,14 @@ impl Store {
             .send()
             .await
             .map_err(|e| unavailable(OPERATION, e))?;
-        found.items.unwrap_or_default().into_iter().map(|item| decode(OPERATION, item)).collect()
+        let readable = |item| match decode(OPERATION, item) {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                // One that nobody can read must not keep the others waiting.
+                tracing::error!(partition, cause = %error.source, "a due entry cannot be read");
+                None
+            }
+        };
+        Ok(found.items.unwrap_or_default().into_iter().filter_map(readable).collect())
     }
 }
