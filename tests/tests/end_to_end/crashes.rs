@@ -65,12 +65,24 @@ async fn a_worker_that_never_comes_back_fails_the_image_until_another_does() {
 }
 
 #[tokio::test]
-async fn a_worker_that_overruns_its_time_is_ended_and_says_so() {
-    let stack = Stack::start(&["--set", "ProcessUpload.Timeout=5"]).await;
+async fn a_worker_that_runs_out_of_time_keeps_the_bytes_for_another() {
     // Five seconds are kept for writing down what came of it: there is no time to begin with.
+    let once = "UploadsQueue.RedrivePolicy.maxReceiveCount=1";
+    let stack = Stack::start(&["--set", "ProcessUpload.Timeout=5", "--set", once]).await;
     let image = stack.api.upload(&large(), "image/jpeg").await;
+    wait_until("the upload among the dead letters", async || {
+        if stack.log().contains("message will come again") {
+            stack.root.release("UploadsQueue").await;
+        }
+        (stack.root.depth("UploadsDeadLetters").await == 1).then_some(())
+    })
+    .await;
+    stack.expect_dead_letters(1);
+    stack.expect_upload(&image);
+    stack.root.make_due(&image).await;
+    stack.root.sweep().await;
     let failed = stack.api.settled(&image).await;
-    assert_eq!(failed["failure"]["code"], "out-of-time", "{failed}");
+    assert_eq!(failed["failure"]["code"], "processing-interrupted", "{failed}");
 }
 
 #[tokio::test]

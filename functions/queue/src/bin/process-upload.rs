@@ -325,22 +325,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_comes_again_is_acknowledged_and_changes_nothing() {
+    async fn a_message_that_comes_again_is_acknowledged_and_bytes_sent_again_are_deleted() {
         let world = world(Some(pending()));
         process(&world).await.unwrap();
-        let (image, log) = (world.image(), world.log());
+        let (image, mut log) = (world.image(), world.log());
         process(&world).await.unwrap();
+        log.push("delete upload");
         assert_eq!((world.image(), world.log()), (image, log));
     }
 
     #[tokio::test]
-    async fn an_upload_that_nobody_reserved_is_acknowledged() {
-        let replaced = Image { upload: UploadId::new(5.into()), ..pending() };
-        for image in [None, Some(replaced)] {
-            let world = world(image);
-            process(&world).await.unwrap();
-            assert!(world.log().is_empty());
-        }
+    async fn an_upload_that_nobody_waits_for_is_acknowledged() {
+        let unknown = world(None);
+        process(&unknown).await.unwrap();
+        assert!(unknown.log().is_empty());
+        let replaced = world(Some(Image { upload: UploadId::new(5.into()), ..pending() }));
+        process(&replaced).await.unwrap();
+        assert_eq!(replaced.log(), ["delete upload"]);
     }
 
     #[tokio::test]
