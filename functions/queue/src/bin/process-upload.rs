@@ -330,7 +330,7 @@ mod tests {
         process(&world).await.unwrap();
         let (image, mut log) = (world.image(), world.log());
         process(&world).await.unwrap();
-        log.push("delete upload");
+        log.push("delete upload".to_owned());
         assert_eq!((world.image(), world.log()), (image, log));
     }
 
