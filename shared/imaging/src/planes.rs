@@ -94,6 +94,11 @@ impl Axis {
 }
 
 /// Rounded up, but for what is only an error of computation; at least 0.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is 0 at least, and a side at most"
+)]
 fn whole_samples(length: f64) -> u32 {
     (length - 1e-6).ceil().max(0.0) as u32
 }
@@ -227,5 +232,150 @@ fn rgb(luma: u8, blue: u8, red: u8) -> [u8; 3] {
     let luma = (i32::from(luma) << 16) + (1 << 15);
     let (blue, red) = (i32::from(blue) - 128, i32::from(red) - 128);
     [luma + 91_881 * red, luma - 22_554 * blue - 46_802 * red, luma + 116_130 * blue]
-        .map(|colour| (colour >> 16).clamp(0, 255) as u8)
+        .map(|colour| u8::try_from((colour >> 16).clamp(0, 255)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A slope that rises by `step` each pixel across and by half of it down, as a decoder leaves it with
+    /// `density` samples for a pixel.
+    fn slope(pixels: (u32, u32), density: f64, step: f64) -> Plane {
+        let extent = (f64::from(pixels.0) * density, f64::from(pixels.1) * density);
+        let (stride, rows) = (whole_samples(extent.0) + 3, whole_samples(extent.1) + 2);
+        let sample = |x: u32, y: u32| {
+            let (x, y) = (f64::from(x), f64::from(y));
+            if x >= extent.0 || y >= extent.1 {
+                return 255;
+            }
+            let level = 20.0 + step * ((x + 0.5) / density + (y + 0.5) / density / 2.0);
+            u8::try_from(whole_samples(level - 0.5)).unwrap()
+        };
+        let data = (0..rows).flat_map(|y| (0..stride).map(move |x| sample(x, y))).collect();
+        Plane::of_decoder(data, stride as usize, extent)
+    }
+
+    fn budget() -> Budget {
+        Budget { memory: 64 << 20, ..Budget::for_tests() }
+    }
+
+    #[test]
+    fn nothing_shifts_whatever_the_scale_was() {
+        // No round number: its levels would all be rounded the same way.
+        const STEP: f64 = 0.153_71;
+        for pixels in [(801, 603), (800, 600), (407, 305)] {
+            for density in [0.125, 0.25, 0.5, 1.0] {
+                for target in [(97, 73), (64, 48), (33, 25)] {
+                    for chroma in [Chroma::Full, Chroma::Half] {
+                        let plane = slope(pixels, density, STEP);
+                        let axis = |pixels| Axis { pixels, step: chroma.step(), reversed: false };
+                        let small = plane.resize(axis(target.0), axis(target.1), &budget()).unwrap();
+                        assert_eq!((small.width, small.height), chroma.samples(target));
+                        let scale = |target: u32, full: u32| {
+                            f64::from(full) / f64::from(target) * f64::from(chroma.step())
+                        };
+                        let (across, down) = (scale(target.0, pixels.0), scale(target.1, pixels.1));
+                        let (mut sum, mut count) = (0.0, 0.0);
+                        // The filter sees less at the edges.
+                        for y in 3..small.height - 4 {
+                            for x in 3..small.width - 4 {
+                                let at = (f64::from(x) + 0.5) * across + (f64::from(y) + 0.5) * down / 2.0;
+                                let found = f64::from(small.data[(y * small.width + x) as usize]);
+                                let expected = 20.0 + STEP * at;
+                                assert!((found - expected).abs() < 2.0, "{found}, not {expected}");
+                                (sum, count) = (sum + found - expected, count + 1.0);
+                            }
+                        }
+                        // Half a sample of the source would be 0.9 levels at 1/8 and 0.2 at 1/2.
+                        let mean: f64 = sum / count;
+                        assert!(mean.abs() < 0.1, "{pixels:?} {density} {target:?} {chroma:?}: {mean}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beside_the_picture_does_not_get_into_it() {
+        let plane = slope((101, 67), 0.125, 0.0);
+        let axis = |pixels, step| Axis { pixels, step, reversed: false };
+        let small = plane.resize(axis(7, 2), axis(5, 2), &budget()).unwrap();
+        assert_eq!(small.data, [20; 12]);
+    }
+
+    #[test]
+    fn turning_planes_is_turning_the_picture() {
+        for (size, target) in
+            [((40, 30), (17, 13)), ((39, 31), (16, 11)), ((9, 9), (1, 1)), ((64, 48), (32, 24))]
+        {
+            for value in 1..=8 {
+                let orientation = Orientation::from_exif(value);
+                let planes = || Planes {
+                    luma: slope(size, 1.0, 1.7),
+                    chroma: Some([slope(size, 0.5, 2.0), slope(size, 0.5, 1.2)]),
+                };
+                let whole = |planes: Planes| planes.resize(target, Chroma::Full, &budget()).unwrap();
+                let turned = orient(whole(planes()).into_raster(&budget()).unwrap(), orientation, &budget());
+                let expected = turned.unwrap();
+
+                let full = planes().resize_upright(target, Chroma::Full, orientation, &budget()).unwrap();
+                let found = full.into_raster(&budget()).unwrap();
+                assert_eq!((found.width, found.height), (expected.width, expected.height));
+                assert_eq!(found.data, expected.data, "orientation {value}");
+
+                // With halved chroma, every sample is the mean of the pixels it is for.
+                let half = planes().resize_upright(target, Chroma::Half, orientation, &budget()).unwrap();
+                let full = planes().resize_upright(target, Chroma::Full, orientation, &budget()).unwrap();
+                assert_eq!(half.luma.data, full.luma.data);
+                let (half, full) = (half.chroma.unwrap(), full.chroma.unwrap());
+                for (half, full) in half.iter().zip(&full) {
+                    assert_eq!((half.width, half.height), Chroma::Half.samples((full.width, full.height)));
+                    let at = |x: u32, y: u32| f64::from(full.data[(y * full.width + x) as usize]);
+                    for y in 1..full.height / 2 - 1.min(full.height / 2) {
+                        for x in 1..full.width / 2 - 1.min(full.width / 2) {
+                            let mean = f64::midpoint(at(2 * x, 2 * y), at(2 * x + 1, 2 * y + 1));
+                            let found = f64::from(half.data[(y * half.width + x) as usize]);
+                            assert!(
+                                (found - mean).abs() < 1.6,
+                                "{value} {size:?} {x} {y}: {found}, not {mean}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_odd_side_keeps_its_colours_in_place() {
+        // 2 pixels of 5 are one colour: the border is in the second sample of three.
+        let data = [vec![50; 40], vec![200; 60]].concat().repeat(100);
+        let plane = Plane::of_decoder(data, 100, (100.0, 100.0));
+        let half = |reversed| {
+            let axis = Axis { pixels: 5, step: 2, reversed };
+            plane.clone().resize(axis, Axis { pixels: 10, step: 2, reversed: false }, &budget()).unwrap()
+        };
+        let row = |plane: Plane| plane.data[..3].to_vec();
+        let near = |found: Vec<u8>, expected: [u8; 3]| {
+            assert!(found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) < 22), "{found:?}");
+        };
+        near(row(half(false)), [50, 200, 200]);
+        // From the end, the pixels go together as (0), (1, 2), (3, 4).
+        near(row(half(true)), [50, 125, 200]);
+    }
+
+    #[test]
+    fn colours_are_those_of_jfif() {
+        for (planes, colour) in [
+            ([0, 128, 128], [0, 0, 0]),
+            ([255, 128, 128], [255, 255, 255]),
+            ([76, 85, 255], [254, 0, 0]),
+            ([150, 44, 21], [0, 255, 1]),
+            ([29, 255, 107], [0, 0, 254]),
+        ] {
+            let [luma, blue, red] = planes;
+            assert_eq!(rgb(luma, blue, red), colour);
+        }
+    }
 }

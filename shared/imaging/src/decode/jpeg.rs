@@ -25,6 +25,7 @@ const TRIPWIRE: [u8; 32] = {
     bytes
 };
 
+/// Decodes what [`crate::jpeg`] does not: progressive files, ink, and RGB.
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     let whole = jpeg::whole(bytes)?;
     known_to_decode(&whole)?;

@@ -18,24 +18,25 @@ pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Rej
     let size = planes.size();
     let luma: Vec<u8> = planes.luma.data.iter().map(|&sample| limited_luma(sample)).collect();
     let limited = |plane: &[u8]| plane.iter().map(|&sample| limited_chroma(sample)).collect();
-    let chroma: [Vec<u8>; 2] = match &planes.chroma {
-        Some([blue, red]) => [limited(&blue.data), limited(&red.data)],
-        None => {
-            let (width, height) = Chroma::Half.samples(size);
-            let gray = vec![128; width as usize * height as usize];
-            [gray.clone(), gray]
-        }
+    let [blue, red]: [Vec<u8>; 2] = if let Some([blue, red]) = &planes.chroma {
+        [limited(&blue.data), limited(&red.data)]
+    } else {
+        let (width, height) = Chroma::Half.samples(size);
+        let gray = vec![128; width as usize * height as usize];
+        [gray.clone(), gray]
     };
-    let [blue, red] = &chroma;
-    libwebp::encode_yuv(Yuv { luma: &luma, blue, red }, size, quality, METHOD).map_err(|_| REFUSED)
+    libwebp::encode_yuv(Yuv { luma: &luma, blue: &blue, red: &red }, size, quality, METHOD)
+        .map_err(|_| REFUSED)
 }
 
 /// `16 + luma * 219 / 255`, rounded.
+#[allow(clippy::cast_possible_truncation, reason = "it is at most 235")]
 fn limited_luma(luma: u8) -> u8 {
     ((u32::from(luma) * 56_284 + (16 << 16) + (1 << 15)) >> 16) as u8
 }
 
 /// `128 + (chroma - 128) * 224 / 255`, rounded.
+#[allow(clippy::cast_possible_truncation, reason = "it is at most 240")]
 fn limited_chroma(chroma: u8) -> u8 {
     ((u32::from(chroma) * 57_569 + (128 << 16) + (1 << 15) - 128 * 57_569) >> 16) as u8
 }

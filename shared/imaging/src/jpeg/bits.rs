@@ -19,7 +19,7 @@ const AHEAD: usize = 8;
 /// eight bytes whatever they are. What follows a segment reads as coded 1 bits, which no code consists
 /// of (T.81, C), so that a segment which ends early is noticed at once.
 pub(super) struct Bits<'a> {
-    window: Box<[u8; WINDOW + AHEAD]>,
+    window: Vec<u8>,
     /// Bytes in the window.
     end: usize,
     /// The byte after those that are in `held`.
@@ -37,8 +37,15 @@ pub(super) struct Bits<'a> {
 impl<'a> Bits<'a> {
     /// `scan` is all entropy-coded data of a scan.
     pub(super) fn new(scan: &'a [u8]) -> Self {
-        let window = Box::new([0; WINDOW + AHEAD]);
-        let mut bits = Self { window, end: 0, at: 0, held: 0, count: 0, rest: scan, complete: false };
+        let mut bits = Self {
+            window: vec![0; WINDOW + AHEAD],
+            end: 0,
+            at: 0,
+            held: 0,
+            count: 0,
+            rest: scan,
+            complete: false,
+        };
         bits.fill();
         bits
     }

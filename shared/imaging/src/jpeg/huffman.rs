@@ -27,41 +27,41 @@ impl Entry {
     }
 
     /// Whether the code is longer than the lookup, or none at all.
-    #[inline(always)]
+    #[inline]
     pub(super) fn is_unknown(self) -> bool {
         self.0 == 0
     }
 
     /// How many bits are read: the code's, and the value's where it is there.
-    #[inline(always)]
+    #[inline]
     pub(super) fn bits(self) -> u32 {
         self.0 & 31
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn run(self) -> usize {
         (self.0 >> 8 & 15) as usize
     }
 
     /// Whether the value is in the entry.
-    #[inline(always)]
+    #[inline]
     pub(super) fn has_value(self) -> bool {
         self.0 & Self::VALUED != 0
     }
 
     /// Whether the block ends here (T.81, F.1.2.2.1).
-    #[inline(always)]
+    #[inline]
     pub(super) fn ends_block(self) -> bool {
         self.0 & Self::END_OF_BLOCK != 0
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn value(self) -> i32 {
         self.0.cast_signed() >> 16
     }
 
     /// How many bits the value takes that is not in the entry.
-    #[inline(always)]
+    #[inline]
     pub(super) fn size(self) -> u32 {
         self.0 >> 16 & 15
     }
@@ -72,18 +72,18 @@ impl Entry {
 pub(super) struct Skip(u16);
 
 impl Skip {
-    #[inline(always)]
+    #[inline]
     pub(super) fn bits(self) -> u32 {
         u32::from(self.0 & 15)
     }
 
     /// How many coefficients they stand for.
-    #[inline(always)]
+    #[inline]
     pub(super) fn coefficients(self) -> usize {
         usize::from(self.0 >> 4 & 127)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn ends_block(self) -> bool {
         self.0 >> 15 != 0
     }
@@ -122,9 +122,9 @@ impl Table {
         let mut entries = vec![Entry::default(); 1 << LOOKUP];
         let mut long = [(0, 0); 17];
         // Codes of one length are consecutive numbers; the next length goes on from there (T.81, C.2).
-        let (mut code, mut index) = (0_u32, 0_usize);
+        let (mut code, mut index) = (0_u32, 0_i32);
         for (length, &count) in (1_u32..).zip(counts) {
-            let offset = index as i32 - code.cast_signed();
+            let offset = index - code.cast_signed();
             for _ in 0..count {
                 if code >= 1 << length {
                     return Err(BROKEN);
@@ -133,7 +133,7 @@ impl Table {
                     let free = LOOKUP - length;
                     let first = (code << free) as usize;
                     for (rest, entry) in (0..).zip(&mut entries[first..first + (1 << free)]) {
-                        *entry = entry_for(symbols[index], length, rest, free, class);
+                        *entry = entry_for(symbols[index.unsigned_abs() as usize], length, rest, free, class);
                     }
                 }
                 code += 1;
@@ -195,7 +195,7 @@ fn entry_for(symbol: u8, length: u32, rest: u32, free: u32, class: Class) -> Ent
 /// Values of `size` bits whose highest bit is 0 are the negative ones (T.81, F.2.2.1). `size` is not 0.
 #[inline(always)]
 pub(super) fn extend(bits: u32, size: u32) -> i32 {
-    let negative = (bits >> (size - 1)) as i32 - 1; // -1 or 0
+    let negative = (bits >> (size - 1)).cast_signed() - 1; // -1 or 0
     bits.cast_signed() + (negative & (1 - (1 << size)))
 }
 
@@ -278,7 +278,7 @@ mod tests {
         // Two coefficients of one bit and the end of the block.
         let skip = table.skip(left(0b00_01_10, 6));
         assert_eq!((skip.bits(), skip.coefficients(), skip.ends_block()), (6, 2, true));
-        let four = table.skip(left(0b00_01_110_101_11111, 15));
+        let four = table.skip(left(0b000_1110_1011_1111, 15));
         assert_eq!((four.bits(), four.coefficients(), four.ends_block()), (10, 5, false));
     }
 

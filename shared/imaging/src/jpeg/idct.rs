@@ -90,6 +90,17 @@ fn sample(value: f32) -> u8 {
     (bounded + WHOLE).to_bits() as u8
 }
 
+#[inline(always)]
+fn samples<const N: usize>(rows: &[Row<N>; N]) -> [[u8; N]; N] {
+    let mut samples = [[0; N]; N];
+    for (samples, row) in samples.iter_mut().zip(rows) {
+        for (to, &from) in samples.iter_mut().zip(row) {
+            *to = sample(from);
+        }
+    }
+    samples
+}
+
 /// One sample for the whole block: where there is nothing but the first coefficient.
 #[inline(always)]
 pub(super) fn flat(first: f32) -> u8 {
@@ -106,82 +117,77 @@ pub(super) fn quarter(block: &Block) -> [[u8; 2]; 2] {
 type Row<const N: usize> = [f32; N];
 
 #[inline(always)]
-fn add<const N: usize>(a: Row<N>, b: Row<N>) -> Row<N> {
-    std::array::from_fn(|lane| a[lane] + b[lane])
-}
-
-#[inline(always)]
-fn sub<const N: usize>(a: Row<N>, b: Row<N>) -> Row<N> {
-    std::array::from_fn(|lane| a[lane] - b[lane])
-}
-
-#[inline(always)]
-fn mul<const N: usize>(a: Row<N>, factor: f32) -> Row<N> {
-    std::array::from_fn(|lane| a[lane] * factor)
-}
-
-#[inline(always)]
 fn transposed<const N: usize>(rows: [Row<N>; N]) -> [Row<N>; N] {
     std::array::from_fn(|row| std::array::from_fn(|lane| rows[lane][row]))
 }
 
 #[inline(always)]
 pub(super) fn half(block: &Block) -> [[u8; 4]; 4] {
-    let row = |row: usize| std::array::from_fn(|lane| block[row * 8 + lane]);
-    let rows = four([row(0), row(1), row(2), row(3)]);
-    four(transposed(rows)).map(|row| row.map(sample))
+    let mut rows: [Row<4>; 4] = std::array::from_fn(|row| std::array::from_fn(|lane| block[row * 8 + lane]));
+    four(&mut rows);
+    rows = transposed(rows);
+    four(&mut rows);
+    samples(&rows)
 }
 
-/// The inverse transform of four points, of as many columns as a row has lanes.
+/// The inverse transform of four points, of all columns.
+#[allow(clippy::needless_range_loop, reason = "a lane is a column of all rows")]
 #[inline(always)]
-fn four<const N: usize>([r0, r1, r2, r3]: [Row<N>; 4]) -> [Row<N>; 4] {
+fn four(rows: &mut [Row<4>; 4]) {
     const COS_1: f32 = 0.923_879_5; // cos(pi / 8)
     const COS_3: f32 = 0.382_683_43; // cos(3 pi / 8)
-    let (even, even_mirror) = (add(r0, r2), sub(r0, r2));
-    let odd = add(mul(r1, COS_1), mul(r3, COS_3));
-    let odd_mirror = sub(mul(r1, COS_3), mul(r3, COS_1));
-    [add(even, odd), add(even_mirror, odd_mirror), sub(even_mirror, odd_mirror), sub(even, odd)]
+    for lane in 0..4 {
+        let [r0, r1, r2, r3] = std::array::from_fn(|row| rows[row][lane]);
+        let (even, even_mirror) = (r0 + r2, r0 - r2);
+        let (odd, odd_mirror) = (r1 * COS_1 + r3 * COS_3, r1 * COS_3 - r3 * COS_1);
+        rows[0][lane] = even + odd;
+        rows[1][lane] = even_mirror + odd_mirror;
+        rows[2][lane] = even_mirror - odd_mirror;
+        rows[3][lane] = even - odd;
+    }
 }
 
 #[inline(always)]
 pub(super) fn full(block: &Block) -> [[u8; 8]; 8] {
-    let (rows, _) = block.as_chunks::<8>();
-    let rows = eight(std::array::from_fn(|row| rows[row]));
-    eight(transposed(rows)).map(|row| row.map(sample))
+    let mut rows: [Row<8>; 8] = std::array::from_fn(|row| std::array::from_fn(|lane| block[row * 8 + lane]));
+    eight(&mut rows);
+    rows = transposed(rows);
+    eight(&mut rows);
+    samples(&rows)
 }
 
-/// The inverse transform of eight points, of as many columns as a row has lanes, by Arai, Agui and
-/// Nakajima (Trans. IEICE E71, 1988): five multiplications, the others are in the [`multipliers`].
+/// The inverse transform of eight points, of all columns, by Arai, Agui and Nakajima (Trans. IEICE E71,
+/// 1988): five multiplications, the others are in the [`multipliers`].
+#[allow(clippy::needless_range_loop, reason = "a lane is a column of all rows")]
 #[inline(always)]
-fn eight<const N: usize>(rows: [Row<N>; 8]) -> [Row<N>; 8] {
+fn eight(rows: &mut [Row<8>; 8]) {
     const SQRT_2: f32 = std::f32::consts::SQRT_2;
     const TWICE_COS_2: f32 = 1.847_759; // 2 cos(pi / 8)
     const DIFFERENCE: f32 = 1.082_392_2; // 2 (cos(pi / 8) - cos(3 pi / 8))
     const SUM: f32 = 2.613_126; // 2 (cos(pi / 8) + cos(3 pi / 8))
-    let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
+    for lane in 0..8 {
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = std::array::from_fn(|row| rows[row][lane]);
+        let (sum_04, difference_04) = (r0 + r4, r0 - r4);
+        let sum_26 = r2 + r6;
+        let difference_26 = (r2 - r6) * SQRT_2 - sum_26;
+        let (even_0, even_3) = (sum_04 + sum_26, sum_04 - sum_26);
+        let (even_1, even_2) = (difference_04 + difference_26, difference_04 - difference_26);
 
-    let (sum_04, difference_04) = (add(r0, r4), sub(r0, r4));
-    let sum_26 = add(r2, r6);
-    let difference_26 = sub(mul(sub(r2, r6), SQRT_2), sum_26);
-    let even = [
-        add(sum_04, sum_26),
-        add(difference_04, difference_26),
-        sub(difference_04, difference_26),
-        sub(sum_04, sum_26),
-    ];
+        let (sum_53, difference_53) = (r5 + r3, r5 - r3);
+        let (sum_17, difference_17) = (r1 + r7, r1 - r7);
+        let common = (difference_53 + difference_17) * TWICE_COS_2;
+        let odd_0 = sum_17 + sum_53;
+        let odd_1 = common - difference_53 * SUM - odd_0;
+        let odd_2 = (sum_17 - sum_53) * SQRT_2 - odd_1;
+        let odd_3 = common - difference_17 * DIFFERENCE - odd_2;
 
-    let (sum_53, difference_53) = (add(r5, r3), sub(r5, r3));
-    let (sum_17, difference_17) = (add(r1, r7), sub(r1, r7));
-    let odd_0 = add(sum_17, sum_53);
-    let common = mul(add(difference_53, difference_17), TWICE_COS_2);
-    let odd_1 = sub(sub(common, mul(difference_53, SUM)), odd_0);
-    let odd_2 = sub(mul(sub(sum_17, sum_53), SQRT_2), odd_1);
-    let odd_3 = sub(sub(common, mul(difference_17, DIFFERENCE)), odd_2);
-    let odd = [odd_0, odd_1, odd_2, odd_3];
-
-    std::array::from_fn(
-        |row| {
-            if row < 4 { add(even[row], odd[row]) } else { sub(even[7 - row], odd[7 - row]) }
-        },
-    )
+        rows[0][lane] = even_0 + odd_0;
+        rows[1][lane] = even_1 + odd_1;
+        rows[2][lane] = even_2 + odd_2;
+        rows[3][lane] = even_3 + odd_3;
+        rows[4][lane] = even_3 - odd_3;
+        rows[5][lane] = even_2 - odd_2;
+        rows[6][lane] = even_1 - odd_1;
+        rows[7][lane] = even_0 - odd_0;
+    }
 }

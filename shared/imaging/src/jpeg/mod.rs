@@ -13,6 +13,13 @@
 //!
 //! Of the other processes of T.81, progressive files and ink go through a general codec.
 
+#![allow(clippy::inline_always, reason = "the decoder's state is to stay in registers; a call spills it")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "coefficients have 16 bits, sides of pictures too, and what is shifted out of 64 bits is short"
+)]
+
 mod bits;
 mod huffman;
 mod idct;
@@ -184,3 +191,6 @@ fn codings<'a>(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,9 @@ pub(super) fn decode(
                 if until_restart == 0 {
                     bits.restart(restarts)?;
                     restarts = restarts.wrapping_add(1);
-                    codings.iter_mut().for_each(|coding| coding.predicted = 0);
+                    for coding in &mut *codings {
+                        coding.predicted = 0;
+                    }
                     until_restart = interval;
                 }
                 until_restart -= 1;
