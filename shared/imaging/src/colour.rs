@@ -5,12 +5,16 @@ use crate::codec;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 
+/// What a profile does.
+pub(crate) type Transform = std::sync::Arc<Transform8BitExecutor>;
+
 /// Brings pixels into sRGB: RGB, or RGBA where there is alpha.
 ///
 /// A profile that is broken, or is one for other pixels than these, is ignored: the picture then shows
 /// as it does in a viewer that knows nothing of profiles.
-pub(crate) fn to_srgb(raster: Raster, icc: Option<&[u8]>, budget: &Budget) -> Result<Raster, Reject> {
-    let transform = icc.and_then(|icc| transform(icc, raster.pixels));
+pub(crate) fn to_srgb(
+    raster: Raster, transform: Option<&Transform>, budget: &Budget,
+) -> Result<Raster, Reject> {
     if transform.is_none() && matches!(raster.pixels, Pixels::Rgb | Pixels::Rgba) {
         return Ok(raster);
     }
@@ -32,7 +36,7 @@ pub(crate) fn to_srgb(raster: Raster, icc: Option<&[u8]>, budget: &Budget) -> Re
 }
 
 /// `None` if there is nothing to do, or nothing can be done.
-fn transform(icc: &[u8], pixels: Pixels) -> Option<std::sync::Arc<Transform8BitExecutor>> {
+pub(crate) fn transform(icc: &[u8], pixels: Pixels) -> Option<Transform> {
     let (space, from, to) = match pixels {
         Pixels::Gray => (DataColorSpace::Gray, Layout::Gray, Layout::Rgb),
         Pixels::GrayAlpha => (DataColorSpace::Gray, Layout::GrayAlpha, Layout::Rgba),

@@ -1,7 +1,7 @@
 use crate::Reject;
+use crate::image::Image;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
-use crate::resize::resize;
 
 /// What can be said of a picture by looking at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,13 @@ pub struct Facts {
 /// `fast_thumbhash` takes no more, and looks at no more than a few waves across.
 const SIDE: u32 = 100;
 
-/// Looks at an RGB or RGBA picture.
-pub(crate) fn facts(raster: Raster, opaque: bool, budget: &Budget) -> Result<Facts, Reject> {
-    let longest = raster.width.max(raster.height);
+pub(crate) fn facts(image: Image, opaque: bool, budget: &Budget) -> Result<Facts, Reject> {
+    let (width, height) = image.size();
+    let longest = width.max(height);
     let shrunk = |side: u32| {
         if longest > SIDE { (side * SIDE / longest).max(1) } else { side }
     };
-    let size = (shrunk(raster.width), shrunk(raster.height));
-    let small = resize(raster, size, budget)?;
+    let small = image.into_raster((shrunk(width), shrunk(height)), budget)?;
     let rgba = rgba(&small);
     Ok(Facts {
         thumbhash: fast_thumbhash::rgba_to_thumb_hash(

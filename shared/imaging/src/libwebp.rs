@@ -86,6 +86,38 @@ fn outcome(status: ffi::VP8StatusCode) -> Result<(), Fault> {
 /// A picture of libwebp's, freed when dropped.
 struct Picture(ffi::WebPPicture);
 
+impl Picture {
+    fn new(width: u32, height: u32) -> Result<Self, Fault> {
+        let mut picture = Self(ffi::WebPPicture::new().map_err(|()| Fault::Broken)?);
+        picture.0.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
+        picture.0.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
+        Ok(picture)
+    }
+
+    fn encode(mut self, quality: u8, method: u8) -> Result<Vec<u8>, Fault> {
+        let mut config = ffi::WebPConfig::new().map_err(|()| Fault::Broken)?;
+        config.quality = f32::from(quality);
+        config.method = c_int::from(method);
+
+        let mut writer =
+            Writer(ffi::WebPMemoryWriter { mem: std::ptr::null_mut(), size: 0, max_size: 0, pad: [0] });
+        // SAFETY: a live, exclusive structure that the call initialises.
+        unsafe { ffi::WebPMemoryWriterInit(&raw mut writer.0) };
+        self.0.writer = Some(ffi::WebPMemoryWrite);
+        self.0.custom_ptr = (&raw mut writer.0).cast();
+        // SAFETY: `config` and the picture are initialised (`WebPEncode` validates the first). The picture's
+        // planes are its own, or slices as `encode_yuv` says. `custom_ptr` is the writer that
+        // `WebPMemoryWrite` expects there; it is live and not used otherwise until the call returns.
+        let encoded = unsafe { ffi::WebPEncode(&raw const config, &raw mut self.0) };
+        if encoded == 0 || writer.0.mem.is_null() {
+            return Err(Fault::Broken);
+        }
+        // SAFETY: the writer holds `size` initialised bytes at `mem`, which is not null, as just checked,
+        // and lives until `writer` is dropped at the end of this function; the bytes are copied here.
+        Ok(unsafe { slice::from_raw_parts(writer.0.mem, writer.0.size) }.to_vec())
+    }
+}
+
 impl Drop for Picture {
     fn drop(&mut self) {
         // SAFETY: the picture was initialised by `WebPPicture::new`, so its pointers are null or
@@ -115,13 +147,7 @@ pub(crate) fn encode(
     }
     let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
 
-    let mut config = ffi::WebPConfig::new().map_err(|()| Fault::Broken)?;
-    config.quality = f32::from(quality);
-    config.method = c_int::from(method);
-
-    let mut picture = Picture(ffi::WebPPicture::new().map_err(|()| Fault::Broken)?);
-    picture.0.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
-    picture.0.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
+    let mut picture = Picture::new(width, height)?;
     // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which the
     // call reads `height` rows of `stride` bytes; it copies into planes of its own.
     let imported = unsafe {
@@ -134,23 +160,40 @@ pub(crate) fn encode(
     if imported == 0 {
         return Err(Fault::Broken);
     }
+    picture.encode(quality, method)
+}
 
-    let mut writer =
-        Writer(ffi::WebPMemoryWriter { mem: std::ptr::null_mut(), size: 0, max_size: 0, pad: [0] });
-    // SAFETY: a live, exclusive structure that the call initialises.
-    unsafe { ffi::WebPMemoryWriterInit(&raw mut writer.0) };
-    picture.0.writer = Some(ffi::WebPMemoryWrite);
-    picture.0.custom_ptr = (&raw mut writer.0).cast();
-    // SAFETY: `config` and `picture` are initialised (`WebPEncode` validates the first). The picture's
-    // planes are its own. `custom_ptr` is the writer that `WebPMemoryWrite` expects there; it is live
-    // and not used otherwise until the call returns.
-    let encoded = unsafe { ffi::WebPEncode(&raw const config, &raw mut picture.0) };
-    if encoded == 0 || writer.0.mem.is_null() {
+/// The planes of a picture: luma, and blue and red chroma of half the size, rounded up, all of the range
+/// that video has (16 to 235 and 240).
+#[derive(Clone, Copy)]
+pub(crate) struct Yuv<'a> {
+    pub(crate) luma: &'a [u8],
+    pub(crate) blue: &'a [u8],
+    pub(crate) red: &'a [u8],
+}
+
+/// Encodes planes, lossily.
+pub(crate) fn encode_yuv(
+    planes: Yuv, (width, height): (u32, u32), quality: u8, method: u8,
+) -> Result<Vec<u8>, Fault> {
+    let half = width.div_ceil(2);
+    let samples = |width: u32, height: u32| width as usize * height as usize;
+    let (luma, chroma) = (samples(width, height), samples(half, height.div_ceil(2)));
+    if luma == 0 || (planes.luma.len(), planes.blue.len(), planes.red.len()) != (luma, chroma, chroma) {
         return Err(Fault::Broken);
     }
-    // SAFETY: the writer holds `size` initialised bytes at `mem`, which is not null, as just checked,
-    // and lives until `writer` is dropped at the end of this function; the bytes are copied here.
-    Ok(unsafe { slice::from_raw_parts(writer.0.mem, writer.0.size) }.to_vec())
+    let mut picture = Picture::new(width, height)?;
+    picture.0.use_argb = 0;
+    picture.0.colorspace = ffi::WebPEncCSP::WEBP_YUV420;
+    picture.0.y_stride = picture.0.width;
+    picture.0.uv_stride = c_int::try_from(half).map_err(|_| Fault::Broken)?;
+    // The slices live until this function returns, are of the sizes that width, height and strides say,
+    // as checked above, and are only read: `WebPEncode` writes to the planes of pictures with alpha alone,
+    // and `WebPPictureFree` frees what libwebp allocated itself (`memory_`), which these are not.
+    picture.0.y = planes.luma.as_ptr().cast_mut();
+    picture.0.u = planes.blue.as_ptr().cast_mut();
+    picture.0.v = planes.red.as_ptr().cast_mut();
+    picture.encode(quality, method)
 }
 
 #[cfg(test)]

@@ -55,6 +55,13 @@ impl Orientation {
         }
     }
 
+    /// Whether the right and the bottom of the stored picture become its left or its top.
+    pub(crate) fn reverses(self) -> (bool, bool) {
+        let across = matches!(self, Self::Mirror | Self::Turn180 | Self::Transverse | Self::Turn270);
+        let down = matches!(self, Self::Flip | Self::Turn180 | Self::Transverse | Self::Turn90);
+        (across, down)
+    }
+
     /// Turns stored dimensions into upright ones. It is its own inverse.
     pub(crate) fn upright(self, (width, height): (u32, u32)) -> (u32, u32) {
         match self {

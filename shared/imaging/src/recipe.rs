@@ -35,6 +35,14 @@ impl OutputFormat {
         !matches!(self, Self::Jpeg)
     }
 
+    /// Whether it stores colours at half the size (4:2:0).
+    pub(crate) fn halves_chroma(self) -> bool {
+        match self {
+            Self::Jpeg | Self::Webp => true,
+            Self::Png => false,
+        }
+    }
+
     /// The longest side that the format can express.
     fn longest_side(self) -> u32 {
         match self {

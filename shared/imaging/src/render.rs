@@ -1,15 +1,18 @@
 use std::cmp::Reverse;
 
+use crate::container::jpeg::{self as jpeg_file, Whole};
 use crate::decode::{Decoded, decode};
-use crate::encode::encode;
+use crate::encode::{encode, encode_planes};
 use crate::facts::{Facts, facts};
 use crate::flatten::onto_white;
+use crate::image::Image;
 use crate::limits::Budget;
 use crate::orientation::orient;
-use crate::raster::Raster;
+use crate::planes::Chroma;
+use crate::raster::Pixels;
 use crate::recipe::{OutputFormat, Plan};
 use crate::resize::resize;
-use crate::{Header, Reject, colour};
+use crate::{Format, Header, Reject, codec, colour, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,10 @@ const LOOK: u32 = 100;
 /// 5. for every plan, from the largest to the smallest: **resize**, **flatten** where the format has no
 ///    alpha, **encode**;
 /// 6. **facts**, from the smallest.
+///
+/// Photographs in JPEG go through the same steps as luma and chroma, which is how they are stored and how
+/// JPEG and WebP store them again; RGB is made where a step needs it, after the resize: for colour
+/// profiles, for PNG, and of the smallest for the facts.
 pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Rendered, Reject> {
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
@@ -62,7 +69,9 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         (plans[index].width, plans[index].height)
     });
 
-    let (mut raster, opaque) = prepare(bytes, header, largest, budget)?;
+    let chroma =
+        if plans.iter().all(|plan| plan.format.halves_chroma()) { Chroma::Half } else { Chroma::Full };
+    let (mut image, opaque) = prepare(bytes, header, largest, chroma, budget)?;
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
     let mut last: Option<usize> = None;
     for index in order {
@@ -73,23 +82,29 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
             pictures[index] = twin;
             continue;
         }
-        raster = resize(raster, (plan.width, plan.height), budget)?;
+        image = image.resize((plan.width, plan.height), budget)?;
         budget.still_time()?;
-        let bytes = finish(&raster, &plan, budget)?;
+        let bytes = finish(&image, &plan, budget)?;
         let Plan { width, height, format, .. } = plan;
         pictures[index] = Some(Picture { width, height, format, bytes });
         last = Some(index);
         budget.still_time()?;
     }
-    let facts = facts(raster, opaque, budget)?;
+    let facts = facts(image, opaque, budget)?;
     Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
 }
 
 /// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.
 fn prepare(
-    bytes: &[u8], header: &Header, largest: (u32, u32), budget: &Budget,
-) -> Result<(Raster, bool), Reject> {
+    bytes: &[u8], header: &Header, largest: (u32, u32), chroma: Chroma, budget: &Budget,
+) -> Result<(Image, bool), Reject> {
     let stored = header.orientation.upright(largest);
+    if header.format == Format::Jpeg {
+        let whole = jpeg_file::whole(bytes)?;
+        if jpeg::is_ours(&whole) {
+            return Ok((photograph(bytes, &whole, header, stored, chroma, budget)?, true));
+        }
+    }
 
     let Decoded { mut raster, icc } = decode(bytes, header, stored, budget)?;
     budget.still_time()?;
@@ -101,18 +116,46 @@ fn prepare(
     raster = resize(raster, stored, budget)?;
     budget.still_time()?;
 
-    raster = colour::to_srgb(raster, icc.as_deref(), budget)?;
+    let transform = icc.and_then(|icc| colour::transform(&icc, raster.pixels));
+    raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
     budget.still_time()?;
 
     raster = orient(raster, header.orientation, budget)?;
     budget.still_time()?;
-    Ok((raster, opaque))
+    Ok((Image::Raster(raster), opaque))
+}
+
+/// The same for a JPEG that need not be made RGB first. Chroma stays whole if a colour profile has to be
+/// applied.
+fn photograph(
+    bytes: &[u8], whole: &Whole, header: &Header, stored: (u32, u32), chroma: Chroma, budget: &Budget,
+) -> Result<Image, Reject> {
+    let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
+    let transform = jpeg_file::icc(bytes).and_then(|icc| colour::transform(&icc, pixels));
+    let chroma = if transform.is_some() { Chroma::Full } else { chroma };
+
+    let decode = || jpeg::decode(bytes, &whole.frame, header, stored, chroma.samples(stored), budget);
+    let planes = codec::guard(decode)?;
+    budget.still_time()?;
+
+    let planes = planes.resize_upright(stored, chroma, header.orientation, budget)?;
+    budget.still_time()?;
+
+    if chroma == Chroma::Half {
+        return Ok(Image::Planes(planes));
+    }
+    let raster = colour::to_srgb(planes.into_raster(budget)?, transform.as_ref(), budget)?;
+    budget.still_time()?;
+    Ok(Image::Raster(raster))
 }
 
 /// Step 5, after the resize.
-fn finish(raster: &Raster, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
-    if raster.pixels.has_alpha() && !plan.format.has_alpha() {
-        return encode(&onto_white(raster, budget)?, plan);
+fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
+    match image {
+        Image::Planes(planes) => encode_planes(planes, plan),
+        Image::Raster(raster) if raster.pixels.has_alpha() && !plan.format.has_alpha() => {
+            encode(&onto_white(raster, budget)?, plan)
+        }
+        Image::Raster(raster) => encode(raster, plan),
     }
-    encode(raster, plan)
 }

@@ -1,13 +1,17 @@
 //! JPEG: markers, segments and scans (ITU-T T.81, annex B).
 
+use memchr::memchr;
+
 use super::Cursor;
 use crate::metadata::orientation;
 use crate::{Format, Header, Reject};
 
+pub(crate) const DEFINE_HUFFMAN: u8 = 0xc4;
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
-const START_OF_SCAN: u8 = 0xda;
-const RESTART_INTERVAL: u8 = 0xdd;
+pub(crate) const START_OF_SCAN: u8 = 0xda;
+pub(crate) const DEFINE_QUANTISATION: u8 = 0xdb;
+pub(crate) const RESTART_INTERVAL: u8 = 0xdd;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
@@ -21,7 +25,7 @@ const ICC: &[u8] = b"ICC_PROFILE\0";
 const MOST_SCANS: usize = 64;
 
 /// One piece of a file.
-enum Part<'a> {
+pub(crate) enum Part<'a> {
     /// A marker with a length: its code and what follows the length.
     Segment(u8, &'a [u8]),
     /// The entropy-coded data after a start-of-scan segment, restart markers included.
@@ -29,14 +33,14 @@ enum Part<'a> {
 }
 
 /// The pieces from the start of the image to its end. What comes after is not looked at.
-struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     cursor: Cursor<'a>,
     in_scan: bool,
     over: bool,
 }
 
 impl<'a> Parts<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { cursor: Cursor::new(bytes, 2), in_scan: false, over: false }
     }
 
@@ -85,7 +89,7 @@ impl<'a> Iterator for Parts<'a> {
 fn scan_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
+        at += memchr(0xff, bytes.get(at..)?)?;
         match *bytes.get(at + 1)? {
             0x00 | 0xd0..=0xd7 => at += 2,
             0xff => at += 1,
@@ -95,12 +99,12 @@ fn scan_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A start-of-frame segment (B.2.2).
-struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     progressive: bool,
-    width: u16,
-    height: u16,
+    pub(crate) width: u16,
+    pub(crate) height: u16,
     /// Three bytes each: identifier, sampling factors, quantisation table.
-    components: &'a [[u8; 3]],
+    pub(crate) components: &'a [[u8; 3]],
 }
 
 impl<'a> Frame<'a> {
@@ -139,12 +143,12 @@ impl<'a> Frame<'a> {
     }
 
     /// Horizontal and vertical sampling factors of each component.
-    fn factors(&self) -> impl Iterator<Item = (u64, u64)> {
+    pub(crate) fn factors(&self) -> impl Iterator<Item = (u64, u64)> {
         self.components.iter().map(|&[_, sampling, _]| (u64::from(sampling >> 4), u64::from(sampling & 15)))
     }
 
     /// Coefficients of all components: two bytes each is what a decoder keeps of a progressive image.
-    fn coefficients(&self) -> u64 {
+    pub(crate) fn coefficients(&self) -> u64 {
         let across = self.factors().map(|(h, _)| h).max().unwrap_or(1).max(1);
         let down = self.factors().map(|(_, v)| v).max().unwrap_or(1).max(1);
         let units = u64::from(self.width).div_ceil(8 * across) * u64::from(self.height).div_ceil(8 * down);
@@ -225,27 +229,36 @@ pub(crate) enum Process {
 }
 
 /// What a decoder needs to know beforehand of a file that is complete.
-pub(crate) struct Whole {
+pub(crate) struct Whole<'a> {
     pub(crate) process: Process,
-    /// Horizontal and vertical sampling factors of each component.
-    pub(crate) factors: Vec<(u64, u64)>,
-    /// See [`Frame::coefficients`].
-    pub(crate) coefficients: u64,
+    pub(crate) frame: Frame<'a>,
     /// Whether restart markers are announced.
     pub(crate) restarts: bool,
-    /// Whether an Adobe segment says that CMYK is stored inverted.
-    pub(crate) adobe: bool,
+    /// Whether there is a JFIF segment.
+    jfif: bool,
+    /// What an Adobe segment says of the transform of colours, 0 for none (Adobe technical note 5116).
+    /// That there is one says that CMYK is stored inverted.
+    pub(crate) adobe: Option<u8>,
     /// Where the last scan's data ends.
     pub(crate) data_end: usize,
 }
 
+impl Whole<'_> {
+    /// Whether three components are luma and chroma and not RGB. T.81 leaves it open; this is how
+    /// libjpeg, and so everyone, tells them apart.
+    pub(crate) fn is_ycbcr(&self) -> bool {
+        let ids = self.frame.components.iter().map(|&[id, ..]| id);
+        self.jfif || self.adobe.map_or_else(|| !ids.eq(*b"RGB"), |transform| transform != 0)
+    }
+}
+
 /// Walks a file to its end, and checks that the scans, taken together, carry a whole picture.
-pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
+pub(crate) fn whole(bytes: &[u8]) -> Result<Whole<'_>, Reject> {
     let mut parts = Parts::new(bytes);
     let mut frame: Option<Frame> = None;
     let mut progress = Progress::default();
     let (mut scans, mut data_end) = (0, 0);
-    let (mut adobe, mut interleaved, mut restarts) = (false, true, false);
+    let (mut jfif, mut adobe, mut interleaved, mut restarts) = (false, None, true, false);
     while let Some(part) = parts.next() {
         match part? {
             Part::Segment(START_OF_SCAN, payload) => {
@@ -258,7 +271,11 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
                 }
             }
             Part::Segment(RESTART_INTERVAL, payload) => restarts |= payload != [0, 0],
-            Part::Segment(APP14, payload) => adobe |= payload.starts_with(b"Adobe"),
+            Part::Segment(APP0, payload) => jfif |= payload.starts_with(b"JFIF\0"),
+            // Version and flags before it are two bytes each.
+            Part::Segment(APP14, payload) if payload.starts_with(b"Adobe") => {
+                adobe = Some(payload.get(11).copied().unwrap_or_default());
+            }
             Part::Segment(marker, payload) => {
                 if let Some(found) = Frame::read(marker, payload)?
                     && frame.replace(found).is_some()
@@ -276,14 +293,7 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole, Reject> {
         (false, true) => Process::Sequential,
         (false, false) => Process::ScanByScan,
     };
-    Ok(Whole {
-        process,
-        factors: frame.factors().collect(),
-        coefficients: frame.coefficients(),
-        restarts,
-        adobe,
-        data_end,
-    })
+    Ok(Whole { process, frame, restarts, jfif, adobe, data_end })
 }
 
 /// Which bits of which coefficients the scans have brought so far.

@@ -25,6 +25,7 @@ const TRIPWIRE: [u8; 32] = {
     bytes
 };
 
+/// Decodes what [`crate::jpeg`] does not: progressive files, ink, and RGB.
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     let whole = jpeg::whole(bytes)?;
     known_to_decode(&whole)?;
@@ -32,9 +33,9 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     // Of a picture that is not sequential, the coefficients are kept until the last scan.
     let kept = match whole.process {
         Process::Sequential => 0,
-        Process::ScanByScan | Process::Progressive => 2 * whole.coefficients,
+        Process::ScanByScan | Process::Progressive => 2 * whole.frame.coefficients(),
     };
-    let decoded = u64::from(width) * u64::from(height) * whole.factors.len() as u64;
+    let decoded = u64::from(width) * u64::from(height) * whole.frame.components.len() as u64;
     budget.afford(decoded + kept + bytes.len() as u64)?;
 
     let raster = if whole.process == Process::Progressive {
@@ -49,15 +50,15 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
 /// Refuses what zune-jpeg 0.5 turns into noise without an error, as a comparison with libjpeg-turbo
 /// over all sampling factors shows. All of it is rarer than damaged files are.
 fn known_to_decode(whole: &Whole) -> Result<(), Reject> {
-    let (first_across, first_down) = whole.factors.first().copied().unwrap_or_default();
-    let usual = whole.factors.iter().all(|&(across, down)| {
+    let (first_across, first_down) = whole.frame.factors().next().unwrap_or_default();
+    let usual = whole.frame.factors().all(|(across, down)| {
         let powers = across.is_power_of_two() && down.is_power_of_two();
         powers && across <= first_across && down <= first_down
     });
     if !usual {
         return Err(Reject::UnsupportedFormat("Unusually subsampled JPEG"));
     }
-    let tall = whole.factors.iter().any(|&(_, down)| down > 1);
+    let tall = whole.frame.factors().any(|(_, down)| down > 1);
     if whole.process == Process::ScanByScan && (whole.restarts || tall) {
         return Err(Reject::UnsupportedFormat("Non-interleaved JPEG"));
     }
@@ -96,7 +97,7 @@ fn pixels(bytes: &[u8], whole: &Whole, header: &Header, budget: &Budget) -> Resu
     if colours == ColorSpace::YCCK {
         ycck_to_cmyk(&mut raster.data);
     }
-    if pixels == Pixels::Cmyk && whole.adobe {
+    if pixels == Pixels::Cmyk && whole.adobe.is_some() {
         raster.data.iter_mut().for_each(|ink| *ink = !*ink);
     }
     Ok(raster)

@@ -19,7 +19,7 @@ pub(crate) struct Decoded {
 /// Decodes at the smallest scale that still serves a rendering of `wanted` pixels (in stored
 /// orientation): the result is at least so large and at most the whole picture, always of its shape.
 ///
-/// Only WebP scales so far: `zune-jpeg` decodes whole pictures alone.
+/// Only WebP scales here; sequential JPEG does elsewhere, see [`crate::jpeg`].
 pub(crate) fn decode(
     bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
 ) -> Result<Decoded, Reject> {

@@ -4,6 +4,7 @@ mod jpeg;
 mod png;
 mod webp;
 
+use crate::planes::Planes;
 use crate::raster::Raster;
 use crate::recipe::{OutputFormat, Plan};
 use crate::{Reject, codec};
@@ -14,6 +15,15 @@ pub(crate) fn encode(raster: &Raster, plan: &Plan) -> Result<Vec<u8>, Reject> {
         OutputFormat::Jpeg => jpeg::encode(raster, plan.quality),
         OutputFormat::Png => png::encode(raster),
         OutputFormat::Webp => webp::encode(raster, plan.quality),
+    })
+}
+
+/// Encodes halved chroma without going through RGB, for the formats that store it so.
+pub(crate) fn encode_planes(planes: &Planes, plan: &Plan) -> Result<Vec<u8>, Reject> {
+    codec::guard(|| match plan.format {
+        OutputFormat::Jpeg => jpeg::encode_planes(planes, plan.quality),
+        OutputFormat::Webp => webp::encode_planes(planes, plan.quality),
+        OutputFormat::Png => Err(REFUSED),
     })
 }
 

@@ -1,6 +1,7 @@
 use super::REFUSED;
 use crate::Reject;
-use crate::libwebp;
+use crate::libwebp::{self, Yuv};
+use crate::planes::{Chroma, Planes};
 use crate::raster::{Pixels, Raster};
 
 /// libwebp's default, in the middle between 0 (fast) and 6 (small).
@@ -10,4 +11,47 @@ pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     let size = (raster.width, raster.height);
     let alpha = raster.pixels == Pixels::Rgba;
     libwebp::encode(&raster.data, size, alpha, quality, METHOD).map_err(|_| REFUSED)
+}
+
+/// Planes go in as they are but for their range: WebP has that of video (RFC 6386, 9.2), JPEG all 256 levels.
+pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Reject> {
+    let size = planes.size();
+    let luma: Vec<u8> = planes.luma.data.iter().map(|&sample| limited_luma(sample)).collect();
+    let limited = |plane: &[u8]| plane.iter().map(|&sample| limited_chroma(sample)).collect();
+    let [blue, red]: [Vec<u8>; 2] = if let Some([blue, red]) = &planes.chroma {
+        [limited(&blue.data), limited(&red.data)]
+    } else {
+        let (width, height) = Chroma::Half.samples(size);
+        let gray = vec![128; width as usize * height as usize];
+        [gray.clone(), gray]
+    };
+    libwebp::encode_yuv(Yuv { luma: &luma, blue: &blue, red: &red }, size, quality, METHOD)
+        .map_err(|_| REFUSED)
+}
+
+/// `16 + luma * 219 / 255`, rounded.
+#[allow(clippy::cast_possible_truncation, reason = "it is at most 235")]
+fn limited_luma(luma: u8) -> u8 {
+    ((u32::from(luma) * 56_284 + (16 << 16) + (1 << 15)) >> 16) as u8
+}
+
+/// `128 + (chroma - 128) * 224 / 255`, rounded.
+#[allow(clippy::cast_possible_truncation, reason = "it is at most 240")]
+fn limited_chroma(chroma: u8) -> u8 {
+    ((u32::from(chroma) * 57_569 + (128 << 16) + (1 << 15) - 128 * 57_569) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_converted_to_the_nearest_level() {
+        for level in 0..=255_u8 {
+            let exact = f64::from(level) * 219.0 / 255.0 + 16.0;
+            assert!((f64::from(limited_luma(level)) - exact).abs() <= 0.501, "luma {level}");
+            let exact = (f64::from(level) - 128.0) * 224.0 / 255.0 + 128.0;
+            assert!((f64::from(limited_chroma(level)) - exact).abs() <= 0.501, "chroma {level}");
+        }
+    }
 }

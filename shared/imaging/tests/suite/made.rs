@@ -287,3 +287,9 @@ fn directory(block: &mut Vec<u8>, fields: &[(u16, &str)], pointer: bool) -> Opti
     block.extend(values);
     at
 }
+
+/// A JPEG's EXIF segment that says how the picture was held.
+pub(crate) fn exif_orientation(value: u8) -> Vec<u8> {
+    let directory = [0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, value, 0, 0, 0, 0, 0, 0];
+    segment(0xe1, &[b"Exif\0\0MM\0*\0\0\0\x08".as_slice(), &directory].concat())
+}

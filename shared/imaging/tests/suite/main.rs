@@ -8,5 +8,6 @@ mod headers;
 mod hostile;
 mod made;
 mod metadata;
+mod photographs;
 mod planning;
 mod rendering;
