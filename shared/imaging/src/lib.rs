@@ -40,6 +40,6 @@ pub use header::{Format, Header, probe};
 pub use limits::{Budget, Limits};
 pub use metadata::{Metadata, metadata};
 pub use orientation::Orientation;
-pub use recipe::{OutputFormat, Plan, Recipe};
+pub use recipe::{Encoding, OutputFormat, Plan, Recipe};
 pub use reject::Reject;
 pub use render::{Picture, Rendered, render};

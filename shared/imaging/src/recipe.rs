@@ -53,15 +53,25 @@ impl OutputFormat {
     }
 }
 
+/// How a rendering is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Encoding {
+    /// As what.
+    pub format: OutputFormat,
+    /// 1 to 100, on one scale: the same number looks the same in every format. What is outside is taken
+    /// as the nearest.
+    pub quality: u8,
+    /// Every pixel as it is. PNG always is so and WebP can be; of the others it is their best quality.
+    pub lossless: bool,
+}
+
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipe {
     /// At most so wide. A picture is never made larger than it is.
     pub width: u32,
     /// How it is encoded.
-    pub format: OutputFormat,
-    /// 1 to 100; what is outside is taken as the nearest.
-    pub quality: u8,
+    pub encoding: Encoding,
 }
 
 /// A recipe resolved against a real picture: nothing in it can fail any more but the codec.
@@ -71,10 +81,8 @@ pub struct Plan {
     pub width: u32,
     /// The exact height of the result.
     pub height: u32,
-    /// How it is encoded.
-    pub format: OutputFormat,
-    /// 1 to 100.
-    pub quality: u8,
+    /// How it is encoded, with a quality of 1 to 100.
+    pub encoding: Encoding,
 }
 
 impl Recipe {
@@ -85,7 +93,7 @@ impl Recipe {
     /// least 1. Where that is more than the format can hold, the height is what it can hold, and the
     /// width follows by the same rule.
     pub fn plan(&self, header: &Header) -> Plan {
-        let longest = self.format.longest_side();
+        let longest = self.encoding.format.longest_side();
         let (full_width, full_height) = (header.width.max(1), header.height.max(1));
 
         let width = self.width.clamp(1, full_width.min(longest));
@@ -95,7 +103,8 @@ impl Recipe {
         } else {
             (width, height)
         };
-        Plan { width, height, format: self.format, quality: self.quality.clamp(1, 100) }
+        let encoding = Encoding { quality: self.encoding.quality.clamp(1, 100), ..self.encoding };
+        Plan { width, height, encoding }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::limits::Budget;
 use crate::orientation::orient;
 use crate::planes::Chroma;
 use crate::raster::Pixels;
-use crate::recipe::{OutputFormat, Plan};
+use crate::recipe::{Encoding, Plan};
 use crate::resize::resize;
 use crate::{Format, Header, Reject, codec, colour, jpeg};
 
@@ -22,7 +22,7 @@ pub struct Picture {
     /// As planned.
     pub height: u32,
     /// As planned.
-    pub format: OutputFormat,
+    pub encoding: Encoding,
     /// The file.
     pub bytes: Vec<u8>,
 }
@@ -62,15 +62,18 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by_key(|&index| {
-        let Plan { width, height, format, quality } = plans[index];
-        Reverse((width, height, format.extension(), quality))
+        let Plan { width, height, encoding } = plans[index];
+        Reverse((width, height, encoding.format.extension(), encoding.lossless, encoding.quality))
     });
     let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
         (plans[index].width, plans[index].height)
     });
 
-    let chroma =
-        if plans.iter().all(|plan| plan.format.halves_chroma()) { Chroma::Half } else { Chroma::Full };
+    let chroma = if plans.iter().all(|plan| plan.encoding.format.halves_chroma()) {
+        Chroma::Half
+    } else {
+        Chroma::Full
+    };
     let (mut image, opaque) = prepare(bytes, header, largest, chroma, budget)?;
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
     let mut last: Option<usize> = None;
@@ -84,9 +87,9 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         }
         image = image.resize((plan.width, plan.height), budget)?;
         budget.still_time()?;
-        let bytes = finish(&image, &plan, budget)?;
-        let Plan { width, height, format, .. } = plan;
-        pictures[index] = Some(Picture { width, height, format, bytes });
+        let bytes = finish(&image, plan.encoding, budget)?;
+        let Plan { width, height, encoding } = plan;
+        pictures[index] = Some(Picture { width, height, encoding, bytes });
         last = Some(index);
         budget.still_time()?;
     }
@@ -150,12 +153,12 @@ fn photograph(
 }
 
 /// Step 5, after the resize.
-fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
+fn finish(image: &Image, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
     match image {
-        Image::Planes(planes) => encode_planes(planes, plan),
-        Image::Raster(raster) if raster.pixels.has_alpha() && !plan.format.has_alpha() => {
-            encode(&onto_white(raster, budget)?, plan)
+        Image::Planes(planes) => encode_planes(planes, encoding),
+        Image::Raster(raster) if raster.pixels.has_alpha() && !encoding.format.has_alpha() => {
+            encode(&onto_white(raster, budget)?, encoding)
         }
-        Image::Raster(raster) => encode(raster, plan),
+        Image::Raster(raster) => encode(raster, encoding),
     }
 }
