@@ -52,8 +52,8 @@ pub struct Peers {
 impl Peers {
     /// Builds one program and installs the other, if there is a Node to run it.
     pub async fn prepare() -> Result<Self, Failure> {
-        note("Building the engine's side (cargo build --release --bin picture-job).");
-        let engine = Binaries::build(&["--release", "--bin", "picture-job"]).await?;
+        note("Building the engine's side (cargo build --release -p benchmarks --bin picture-job).");
+        let engine = Binaries::build_own("picture-job").await?;
         let engine = engine.find("picture-job")?.to_owned();
         let target = engine.ancestors().nth(2).ok_or("the build has no directory")?;
         let (sharp, versions) = match install(&target.join("peers/sharp")).await {
