@@ -33,6 +33,7 @@ mod recipe;
 mod reject;
 mod render;
 mod resize;
+mod window;
 
 pub use clean::clean;
 pub use facts::Facts;

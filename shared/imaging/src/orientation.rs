@@ -1,6 +1,7 @@
 use crate::Reject;
 use crate::limits::Budget;
 use crate::raster::Raster;
+use crate::window::Window;
 
 /// How a stored picture has to be turned to stand upright: the EXIF tag 0x0112.
 ///
@@ -60,6 +61,39 @@ impl Orientation {
         let across = matches!(self, Self::Mirror | Self::Turn180 | Self::Transverse | Self::Turn270);
         let down = matches!(self, Self::Flip | Self::Turn180 | Self::Transverse | Self::Turn90);
         (across, down)
+    }
+
+    /// Where a place of the upright picture is in the stored one, both counted from their middles: stored
+    /// x is the first number times upright x and the second times upright y, stored y the other two.
+    fn axes(self) -> [i8; 4] {
+        match self {
+            Self::Upright => [1, 0, 0, 1],
+            Self::Mirror => [-1, 0, 0, 1],
+            Self::Turn180 => [-1, 0, 0, -1],
+            Self::Flip => [1, 0, 0, -1],
+            Self::Transpose => [0, 1, 1, 0],
+            Self::Turn90 => [0, 1, -1, 0],
+            Self::Transverse => [0, -1, -1, 0],
+            Self::Turn270 => [0, -1, 1, 0],
+        }
+    }
+
+    /// What does the same as this and then `next`.
+    pub(crate) fn then(self, next: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.axes(), next.axes());
+        let both = [a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h];
+        (1..=8).map(Self::from_exif).find(|one| one.axes() == both).expect("turns and mirrors are a group")
+    }
+
+    /// Where a window of the upright picture, whose sides count as 1, is in the stored one.
+    pub(crate) fn stored(self, window: Window) -> Window {
+        let Window { x, y, width, height } = window;
+        let (x, y, width, height) =
+            if self.upright((0, 1)) == (0, 1) { (x, y, width, height) } else { (y, x, height, width) };
+        let (across, down) = self.reverses();
+        let x = if across { 1.0 - x - width } else { x };
+        let y = if down { 1.0 - y - height } else { y };
+        Window { x, y, width, height }
     }
 
     /// Turns stored dimensions into upright ones. It is its own inverse.
@@ -140,6 +174,32 @@ mod tests {
             assert_eq!((upright.width, upright.height), size, "orientation {value}");
             assert_eq!(upright.data, data, "orientation {value}");
             assert_eq!(u32::from(orientation.to_exif()), value);
+        }
+    }
+
+    #[test]
+    fn one_after_the_other_is_one() {
+        for (first, next) in (1..=8).flat_map(|first| (1..=8).map(move |next| (first, next))) {
+            let (first, next) = (Orientation::from_exif(first), Orientation::from_exif(next));
+            let turn = |raster, orientation| orient(raster, orientation, &Budget::for_tests()).unwrap();
+            let expected = turn(turn(stored(), first), next);
+            let found = turn(stored(), first.then(next));
+            assert_eq!((found.width, found.data), (expected.width, expected.data), "{first:?}, {next:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_shows_the_same_stored_or_upright() {
+        for orientation in (1..=8).map(Orientation::from_exif) {
+            let upright = orient(stored(), orientation, &Budget::for_tests()).unwrap();
+            let (width, height) = (f64::from(upright.width), f64::from(upright.height));
+            for (at, pixel) in upright.data.iter().enumerate() {
+                let (x, y) = (at % upright.width as usize, at / upright.width as usize);
+                let window = Window { x: x as f64, y: y as f64, width: 1.0, height: 1.0 };
+                let Window { x, y, .. } = orientation.stored(window.scaled(1.0 / width, 1.0 / height));
+                let index = (y * 2.0).round() * 3.0 + (x * 3.0).round();
+                assert_eq!(f64::from(*pixel), index + 1.0, "{orientation:?}");
+            }
         }
     }
 

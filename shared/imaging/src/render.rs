@@ -138,7 +138,8 @@ fn photograph(
     let planes = codec::guard(decode)?;
     budget.still_time()?;
 
-    let planes = planes.resize_upright(stored, chroma, header.orientation, budget)?;
+    let planes =
+        planes.resize_upright(crate::window::Window::ALL, stored, chroma, header.orientation, budget)?;
     budget.still_time()?;
 
     if chroma == Chroma::Half {
