@@ -208,6 +208,21 @@ impl Planes {
         (self.luma.width, self.luma.height)
     }
 
+    /// How many pixels there are samples for.
+    pub(crate) fn pixels(&self) -> (u32, u32) {
+        (whole_samples(self.luma.extent.0).max(1), whole_samples(self.luma.extent.1).max(1))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let planes = self.chroma.iter().flatten().chain([&self.luma]);
+        planes.map(|plane| plane.data.len() as u64).sum()
+    }
+
+    /// Gray.
+    pub(crate) fn without_chroma(self) -> Self {
+        Self { chroma: None, ..self }
+    }
+
     /// Only a part, in shares of the sides: what is beside it is gone, but for less than a sample.
     pub(crate) fn cut(self, part: Window, budget: &Budget) -> Result<Self, Reject> {
         let luma = self.luma.cut(part, budget)?;

@@ -6,7 +6,7 @@ use crate::raster::{Pixels, Raster};
 use crate::window::Window;
 use crate::{Reject, codec};
 
-const FAILED: Reject = Reject::Undecodable("it cannot be resized");
+pub(crate) const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
 /// Brings a picture to this size with Lanczos3. A picture that has it already comes back untouched.
 ///

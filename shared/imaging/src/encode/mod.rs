@@ -4,25 +4,26 @@ mod jpeg;
 mod png;
 mod webp;
 
+use crate::plan::Plan;
 use crate::planes::Planes;
 use crate::raster::Raster;
-use crate::recipe::{OutputFormat, Plan};
+use crate::recipe::OutputFormat;
 use crate::{Reject, codec};
 
 /// Encodes RGB, or RGBA where the format has alpha. An untagged file is taken for sRGB everywhere.
 pub(crate) fn encode(raster: &Raster, plan: &Plan) -> Result<Vec<u8>, Reject> {
-    codec::guard(|| match plan.format {
-        OutputFormat::Jpeg => jpeg::encode(raster, plan.quality),
+    codec::guard(|| match plan.encoding.format {
+        OutputFormat::Jpeg => jpeg::encode(raster, plan.encoding.quality),
         OutputFormat::Png => png::encode(raster),
-        OutputFormat::Webp => webp::encode(raster, plan.quality),
+        OutputFormat::Webp => webp::encode(raster, plan.encoding.quality),
     })
 }
 
 /// Encodes halved chroma without going through RGB, for the formats that store it so.
 pub(crate) fn encode_planes(planes: &Planes, plan: &Plan) -> Result<Vec<u8>, Reject> {
-    codec::guard(|| match plan.format {
-        OutputFormat::Jpeg => jpeg::encode_planes(planes, plan.quality),
-        OutputFormat::Webp => webp::encode_planes(planes, plan.quality),
+    codec::guard(|| match plan.encoding.format {
+        OutputFormat::Jpeg => jpeg::encode_planes(planes, plan.encoding.quality),
+        OutputFormat::Webp => webp::encode_planes(planes, plan.encoding.quality),
         OutputFormat::Png => Err(REFUSED),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{Budget, Header, OutputFormat, Picture, Plan, Recipe, Reject, Rendered};
+use imaging::{Budget, Encoding, Header, OutputFormat, Picture, Plan, Recipe, Reject, Rendered};
 use jpeg_encoder::{ColorType as JpegColour, Encoder as JpegEncoder, SamplingFactor};
 
 macro_rules! fixture {
@@ -48,7 +48,7 @@ pub(crate) fn budget() -> Budget {
 }
 
 pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, format, quality: 90 }
+    Recipe::of_width(width, Encoding { format, quality: 90, lossless: false })
 }
 
 /// What `process-upload` does to every file.

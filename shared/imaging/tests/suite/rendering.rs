@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use imaging::{Format, OutputFormat, Recipe, Reject, probe, render};
+use imaging::{Encoding, Format, OutputFormat, Recipe, Reject, probe, render};
 
 use crate::made::{
     Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with, look, one,
@@ -323,7 +323,7 @@ fn the_budget_is_kept() {
 fn quality_is_worth_its_bytes() {
     let file = fixture!("gps/DSCN0021.jpg");
     let size = |format, quality| {
-        let recipe = Recipe { width: 320, format, quality };
+        let recipe = Recipe::of_width(320, Encoding { format, quality, lossless: false });
         process(file, &[recipe]).unwrap().pictures[0].bytes.len()
     };
     for format in [OutputFormat::Jpeg, OutputFormat::Webp] {
