@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probe(bytes) -> Header -> Limits::check          a bomb costs a header read
-//! clean(bytes) -> bytes                            the picture without what else is in the file
+//! clean(bytes) -> Cleaned                          the picture without what else is in the file
 //! Recipe + Header -> Plan                          total: nothing left to fail but the codec
 //! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
 //! metadata(bytes) -> date, camera                  never fails
@@ -37,7 +37,7 @@ mod resize;
 mod source;
 mod window;
 
-pub use clean::clean;
+pub use clean::{Cleaned, clean};
 pub use facts::Facts;
 pub use header::{Format, Header, probe};
 pub use limits::{Budget, Limits};

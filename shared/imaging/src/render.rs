@@ -10,7 +10,7 @@ use crate::operations::{Operation, Overlay, onto};
 use crate::plan::{Geometry, Plan};
 use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
-use crate::recipe::OutputFormat;
+use crate::recipe::Encoding;
 use crate::source::{Source, Stored};
 use crate::{Format, Header, Reject, codec, colour, jpeg};
 
@@ -22,7 +22,7 @@ pub struct Picture {
     /// As planned, or what was left of it by trimming.
     pub height: u32,
     /// As planned.
-    pub format: OutputFormat,
+    pub encoding: Encoding,
     /// The file.
     pub bytes: Vec<u8>,
 }
@@ -190,7 +190,7 @@ impl Chain {
                 finish(&image, plan, budget)?
             };
             let Plan { width, height, encoding, .. } = *plan;
-            pictures[index] = Some(Picture { width, height, format: encoding.format, bytes });
+            pictures[index] = Some(Picture { width, height, encoding, bytes });
             last = Some(index);
             budget.still_time()?;
         }
@@ -214,7 +214,7 @@ fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget
 /// Step 7, and of a plain plan the only operation that there may be.
 fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
     let raster = match image {
-        Image::Planes(planes) => return encode_planes(planes, plan),
+        Image::Planes(planes) => return encode_planes(planes, plan.encoding),
         Image::Raster(raster) => raster,
     };
     let colours = plan.operations.iter().filter_map(|operation| match operation {
@@ -222,12 +222,12 @@ fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject
         _ => None,
     });
     if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
-        return encode(raster, plan);
+        return encode(raster, plan.encoding);
     }
     budget.afford(2 * raster.bytes())?;
     let mut flat: Raster = raster.clone();
     for colour in colours {
         flat = onto(flat, colour, budget)?;
     }
-    encode(&flat, plan)
+    encode(&flat, plan.encoding)
 }

@@ -55,7 +55,7 @@ pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
 pub(crate) fn process(bytes: &[u8], recipes: &[Recipe]) -> Result<Rendered, Reject> {
     let header = imaging::probe(bytes)?;
     imaging::Limits::default().check(&header, bytes.len() as u64)?;
-    imaging::clean(bytes, &header)?;
+    imaging::clean(bytes, &header, &budget())?;
     let plans: Vec<Plan> = recipes.iter().map(|recipe| recipe.plan(&header)).collect();
     imaging::render(bytes, &header, &plans, &budget())
 }
