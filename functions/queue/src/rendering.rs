@@ -59,7 +59,7 @@ pub fn render_upload(
                 VariantFormat::Png => OutputFormat::Png,
             };
             let encoding = Encoding { format, quality: QUALITY, lossless: false };
-            Recipe { width: Some(preset.width()), encoding, keep, ..Recipe::default() }.plan(&header)
+            Recipe { keep, ..Recipe::of_width(preset.width(), encoding) }.plan(&header)
         })
         .collect();
     let rendered = imaging::render(upload, &header, &plans, budget).map_err(|reject| failure(&reject))?;

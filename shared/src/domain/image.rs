@@ -68,7 +68,7 @@ pub struct Lease {
 }
 
 /// What is known of a picture once it was processed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Picture {
     /// The media type of the original.
     pub content_type: String,

@@ -21,6 +21,13 @@ pub struct Project {
     pub created_at: Time,
 }
 
+impl Project {
+    /// A project as it is made: nothing kept that could betray somebody.
+    pub fn new(id: ProjectId, name: String, signing_keys: Vec<Secret>, now: Time) -> Self {
+        Self { id, name, signing_keys, settings: Settings::default(), created_at: now }
+    }
+}
+
 /// How a project's pictures are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Settings {

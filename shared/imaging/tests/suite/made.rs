@@ -48,7 +48,7 @@ pub(crate) fn budget() -> Budget {
 }
 
 pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, encoding: Encoding { format, quality: 90, lossless: false } }
+    Recipe::of_width(width, Encoding { format, quality: 90, lossless: false })
 }
 
 /// What `process-upload` does to every file.
