@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 
+use crate::colour::Conversion;
 use crate::container::jpeg::{self as jpeg_file, Whole};
 use crate::decode::{Decoded, decode};
 use crate::encode::{encode, encode_planes};
@@ -12,7 +13,7 @@ use crate::planes::Chroma;
 use crate::raster::Pixels;
 use crate::recipe::{OutputFormat, Plan};
 use crate::resize::resize;
-use crate::{Format, Header, Reject, codec, colour, jpeg};
+use crate::{Format, Header, Note, Reject, codec, colour, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Rendered {
     pub pictures: Vec<Picture>,
     /// Of the picture, not of any one rendering.
     pub facts: Facts,
+    /// What the file asked for and did not get.
+    pub notes: Vec<Note>,
 }
 
 /// How large the picture is made to be looked at when nothing is to be rendered from it.
@@ -71,7 +74,7 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
 
     let chroma =
         if plans.iter().all(|plan| plan.format.halves_chroma()) { Chroma::Half } else { Chroma::Full };
-    let (mut image, opaque) = prepare(bytes, header, largest, chroma, budget)?;
+    let Prepared { mut image, opaque, note } = prepare(bytes, header, largest, chroma, budget)?;
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
     let mut last: Option<usize> = None;
     for index in order {
@@ -91,18 +94,28 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         budget.still_time()?;
     }
     let facts = facts(image, opaque, budget)?;
-    Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
+    Ok(Rendered {
+        pictures: pictures.into_iter().flatten().collect(),
+        facts,
+        notes: note.into_iter().collect(),
+    })
+}
+
+struct Prepared {
+    image: Image,
+    opaque: bool,
+    note: Option<Note>,
 }
 
 /// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.
 fn prepare(
     bytes: &[u8], header: &Header, largest: (u32, u32), chroma: Chroma, budget: &Budget,
-) -> Result<(Image, bool), Reject> {
+) -> Result<Prepared, Reject> {
     let stored = header.orientation.upright(largest);
     if header.format == Format::Jpeg {
         let whole = jpeg_file::whole(bytes)?;
         if jpeg::is_ours(&whole) {
-            return Ok((photograph(bytes, &whole, header, stored, chroma, budget)?, true));
+            return photograph(bytes, &whole, header, stored, chroma, budget);
         }
     }
 
@@ -116,23 +129,23 @@ fn prepare(
     raster = resize(raster, stored, budget)?;
     budget.still_time()?;
 
-    let transform = icc.and_then(|icc| colour::transform(&icc, raster.pixels));
-    raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
+    let (conversion, note) = Conversion::of(icc.as_deref(), raster.pixels);
+    raster = colour::to_srgb(raster, conversion.as_ref(), budget)?;
     budget.still_time()?;
 
     raster = orient(raster, header.orientation, budget)?;
     budget.still_time()?;
-    Ok((Image::Raster(raster), opaque))
+    Ok(Prepared { image: Image::Raster(raster), opaque, note })
 }
 
 /// The same for a JPEG that need not be made RGB first. Chroma stays whole if a colour profile has to be
 /// applied.
 fn photograph(
     bytes: &[u8], whole: &Whole, header: &Header, stored: (u32, u32), chroma: Chroma, budget: &Budget,
-) -> Result<Image, Reject> {
+) -> Result<Prepared, Reject> {
     let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
-    let transform = jpeg_file::icc(bytes).and_then(|icc| colour::transform(&icc, pixels));
-    let chroma = if transform.is_some() { Chroma::Full } else { chroma };
+    let (conversion, note) = Conversion::of(jpeg_file::icc(bytes).as_deref(), pixels);
+    let chroma = if conversion.is_some() { Chroma::Full } else { chroma };
 
     let decode = || jpeg::decode(bytes, &whole.frame, header, stored, chroma.samples(stored), budget);
     let planes = codec::guard(decode)?;
@@ -142,11 +155,11 @@ fn photograph(
     budget.still_time()?;
 
     if chroma == Chroma::Half {
-        return Ok(Image::Planes(planes));
+        return Ok(Prepared { image: Image::Planes(planes), opaque: true, note });
     }
-    let raster = colour::to_srgb(planes.into_raster(budget)?, transform.as_ref(), budget)?;
+    let raster = colour::to_srgb(planes.into_raster(budget)?, conversion.as_ref(), budget)?;
     budget.still_time()?;
-    Ok(Image::Raster(raster))
+    Ok(Prepared { image: Image::Raster(raster), opaque: true, note })
 }
 
 /// Step 5, after the resize.
