@@ -34,7 +34,7 @@ impl Pixels {
 }
 
 /// Decoded pixels. Invariant: `data.len() == width * height * channels`, and no side is 0.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,

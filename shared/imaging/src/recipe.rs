@@ -1,4 +1,4 @@
-use crate::Header;
+use crate::{Header, Keep};
 
 /// What a rendering is encoded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,10 +75,13 @@ pub struct Plan {
     pub format: OutputFormat,
     /// 1 to 100.
     pub quality: u8,
+    /// What of the file it keeps.
+    pub keep: Keep,
 }
 
 impl Recipe {
-    /// Resolves this recipe for a picture.
+    /// Resolves this recipe for a picture, of whose file the rendering keeps nothing: that is for the caller
+    /// to say.
     ///
     /// The width is the smallest of the recipe's, the picture's and what the format can hold. The
     /// height follows the picture's shape, rounded to the nearest whole pixel, halves up, and is at
@@ -95,7 +98,13 @@ impl Recipe {
         } else {
             (width, height)
         };
-        Plan { width, height, format: self.format, quality: self.quality.clamp(1, 100) }
+        Plan {
+            width,
+            height,
+            format: self.format,
+            quality: self.quality.clamp(1, 100),
+            keep: Keep::default(),
+        }
     }
 }
 

@@ -4,16 +4,16 @@ use crate::colour::Conversion;
 use crate::container::jpeg::{self as jpeg_file, Whole};
 use crate::decode::{Decoded, decode};
 use crate::encode::{encode, encode_planes};
-use crate::facts::{Facts, facts};
+use crate::facts::{Facts, facts, small};
 use crate::flatten::onto_white;
 use crate::image::Image;
 use crate::limits::Budget;
 use crate::orientation::orient;
 use crate::planes::Chroma;
-use crate::raster::Pixels;
+use crate::raster::{Pixels, Raster};
 use crate::recipe::{OutputFormat, Plan};
 use crate::resize::resize;
-use crate::{Format, Header, Note, Reject, codec, colour, jpeg};
+use crate::{Format, Header, Note, Reject, carry, codec, colour, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by_key(|&index| {
-        let Plan { width, height, format, quality } = plans[index];
-        Reverse((width, height, format.extension(), quality))
+        let Plan { width, height, format, quality, keep } = plans[index];
+        Reverse((width, height, format.extension(), quality, keep))
     });
     let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
         (plans[index].width, plans[index].height)
@@ -74,7 +74,10 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
 
     let chroma =
         if plans.iter().all(|plan| plan.format.halves_chroma()) { Chroma::Half } else { Chroma::Full };
-    let Prepared { mut image, opaque, note } = prepare(bytes, header, largest, chroma, budget)?;
+    let wide = plans.iter().any(keeps_profile);
+    let Prepared { mut image, opaque, note, source } = prepare(bytes, header, largest, chroma, wide, budget)?;
+    let exif =
+        plans.iter().any(|plan| plan.keep.copyright).then(|| carry::copyright(bytes, header)).flatten();
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
     let mut last: Option<usize> = None;
     for index in order {
@@ -87,13 +90,20 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         }
         image = image.resize((plan.width, plan.height), budget)?;
         budget.still_time()?;
-        let bytes = finish(&image, &plan, budget)?;
+        let bytes = finish(&image, &plan, source.as_ref(), budget)?;
+        let icc = source.as_ref().filter(|_| keeps_profile(&plan)).map(|source| source.icc.as_slice());
+        let exif = exif.as_deref().filter(|_| plan.keep.copyright && carry::can_carry(plan.format));
+        let bytes = carry::attach(bytes, plan.format, icc, exif)?;
         let Plan { width, height, format, .. } = plan;
         pictures[index] = Some(Picture { width, height, format, bytes });
         last = Some(index);
         budget.still_time()?;
     }
-    let facts = facts(image, opaque, budget)?;
+    if let Some(source) = source {
+        let size = small(image.size());
+        image = Image::Raster(source.to_srgb(image.into_raster(size, budget)?, budget)?);
+    }
+    let facts = facts(image, header, opaque, budget)?;
     Ok(Rendered {
         pictures: pictures.into_iter().flatten().collect(),
         facts,
@@ -105,17 +115,47 @@ struct Prepared {
     image: Image,
     opaque: bool,
     note: Option<Note>,
+    /// The colours that the image is in, if it is not in sRGB.
+    source: Option<Source>,
+}
+
+/// Colours that some rendering keeps.
+struct Source {
+    conversion: Conversion,
+    icc: Vec<u8>,
+}
+
+impl Source {
+    fn to_srgb(&self, raster: Raster, budget: &Budget) -> Result<Raster, Reject> {
+        colour::to_srgb(raster, Some(&self.conversion), budget)
+    }
+
+    /// Brings a picture into sRGB, or leaves it as it is and says in what.
+    fn apply(
+        raster: Raster, icc: Option<&[u8]>, conversion: Option<Conversion>, keep: bool, budget: &Budget,
+    ) -> Result<(Raster, Option<Self>), Reject> {
+        match (conversion, icc.filter(|_| keep).and_then(carry::profile)) {
+            (Some(conversion), Some(icc)) if conversion.is_of_rgb(raster.pixels) => {
+                Ok((raster, Some(Self { conversion, icc })))
+            }
+            (conversion, _) => Ok((colour::to_srgb(raster, conversion.as_ref(), budget)?, None)),
+        }
+    }
+}
+
+fn keeps_profile(plan: &Plan) -> bool {
+    plan.keep.profile && carry::can_carry(plan.format)
 }
 
 /// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.
 fn prepare(
-    bytes: &[u8], header: &Header, largest: (u32, u32), chroma: Chroma, budget: &Budget,
+    bytes: &[u8], header: &Header, largest: (u32, u32), chroma: Chroma, wide: bool, budget: &Budget,
 ) -> Result<Prepared, Reject> {
     let stored = header.orientation.upright(largest);
     if header.format == Format::Jpeg {
         let whole = jpeg_file::whole(bytes)?;
         if jpeg::is_ours(&whole) {
-            return photograph(bytes, &whole, header, stored, chroma, budget);
+            return photograph(bytes, &whole, header, stored, chroma, wide, budget);
         }
     }
 
@@ -130,21 +170,23 @@ fn prepare(
     budget.still_time()?;
 
     let (conversion, note) = Conversion::of(icc.as_deref(), raster.pixels);
-    raster = colour::to_srgb(raster, conversion.as_ref(), budget)?;
+    let (mut raster, source) = Source::apply(raster, icc.as_deref(), conversion, wide, budget)?;
     budget.still_time()?;
 
     raster = orient(raster, header.orientation, budget)?;
     budget.still_time()?;
-    Ok(Prepared { image: Image::Raster(raster), opaque, note })
+    Ok(Prepared { image: Image::Raster(raster), opaque, note, source })
 }
 
 /// The same for a JPEG that need not be made RGB first. Chroma stays whole if a colour profile has to be
 /// applied.
 fn photograph(
-    bytes: &[u8], whole: &Whole, header: &Header, stored: (u32, u32), chroma: Chroma, budget: &Budget,
+    bytes: &[u8], whole: &Whole, header: &Header, stored: (u32, u32), chroma: Chroma, wide: bool,
+    budget: &Budget,
 ) -> Result<Prepared, Reject> {
     let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
-    let (conversion, note) = Conversion::of(jpeg_file::icc(bytes).as_deref(), pixels);
+    let icc = jpeg_file::icc(bytes);
+    let (conversion, note) = Conversion::of(icc.as_deref(), pixels);
     let chroma = if conversion.is_some() { Chroma::Full } else { chroma };
 
     let decode = || jpeg::decode(bytes, &whole.frame, header, stored, chroma.samples(stored), budget);
@@ -155,20 +197,30 @@ fn photograph(
     budget.still_time()?;
 
     if chroma == Chroma::Half {
-        return Ok(Prepared { image: Image::Planes(planes), opaque: true, note });
+        return Ok(Prepared { image: Image::Planes(planes), opaque: true, note, source: None });
     }
-    let raster = colour::to_srgb(planes.into_raster(budget)?, conversion.as_ref(), budget)?;
+    let (raster, source) =
+        Source::apply(planes.into_raster(budget)?, icc.as_deref(), conversion, wide, budget)?;
     budget.still_time()?;
-    Ok(Prepared { image: Image::Raster(raster), opaque: true, note })
+    Ok(Prepared { image: Image::Raster(raster), opaque: true, note, source })
 }
 
 /// Step 5, after the resize.
-fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
-    match image {
-        Image::Planes(planes) => encode_planes(planes, plan),
-        Image::Raster(raster) if raster.pixels.has_alpha() && !plan.format.has_alpha() => {
-            encode(&onto_white(raster, budget)?, plan)
+fn finish(image: &Image, plan: &Plan, source: Option<&Source>, budget: &Budget) -> Result<Vec<u8>, Reject> {
+    match (image, source) {
+        (Image::Planes(planes), _) => encode_planes(planes, plan),
+        (Image::Raster(raster), Some(source)) if !keeps_profile(plan) => {
+            budget.afford(3 * raster.bytes())?;
+            flat(&source.to_srgb(raster.clone(), budget)?, plan, budget)
         }
-        Image::Raster(raster) => encode(raster, plan),
+        (Image::Raster(raster), _) => flat(raster, plan, budget),
+    }
+}
+
+fn flat(raster: &Raster, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
+    if raster.pixels.has_alpha() && !plan.format.has_alpha() {
+        encode(&onto_white(raster, budget)?, plan)
+    } else {
+        encode(raster, plan)
     }
 }

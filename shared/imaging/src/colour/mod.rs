@@ -5,7 +5,7 @@
 //! printers and scanners are tables.
 
 mod grid;
-mod srgb;
+pub(crate) mod srgb;
 mod table;
 
 use moxcms::{
@@ -18,7 +18,7 @@ use crate::raster::{Pixels, Raster};
 use crate::{Note, Reject, codec};
 
 use grid::Grid;
-use srgb::{Black, curve, from_lab};
+use srgb::{Black, byte, curve, from_lab};
 use table::{Curve, Table};
 
 /// The largest profiles are those of presses. They have a few hundred thousand nodes, of which a reader
@@ -41,6 +41,15 @@ pub(crate) enum Conversion {
 type Transform = std::sync::Arc<Transform8BitExecutor>;
 
 impl Conversion {
+    /// Whether it is one of RGB, which pictures can be kept in.
+    pub(crate) fn is_of_rgb(&self, pixels: Pixels) -> bool {
+        match self {
+            Self::Matrix { .. } => true,
+            Self::Grid(_) => matches!(pixels, Pixels::Rgb | Pixels::Rgba),
+            Self::Gray(_) => false,
+        }
+    }
+
     /// That of a picture without a profile, or of one with this profile: none where colours are sRGB as they
     /// are.
     pub(crate) fn of(icc: Option<&[u8]>, pixels: Pixels) -> (Option<Self>, Option<Note>) {
@@ -218,11 +227,6 @@ fn each<const FROM: usize, const TO: usize>(
         };
         last = Some((from, *to));
     }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 1")]
-fn byte(value: f32) -> u8 {
-    (value * 255.0 + 0.5) as u8
 }
 
 /// `a * b / 255`, rounded.

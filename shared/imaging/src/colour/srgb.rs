@@ -45,12 +45,23 @@ pub(super) fn encoded(xyz: Xyz, black: Black) -> [f32; 3] {
 }
 
 /// The curve of sRGB (IEC 61966-2-1). What is no number is black.
-pub(super) fn curve(linear: f32) -> f32 {
+pub(crate) fn curve(linear: f32) -> f32 {
     if linear <= 0.003_130_8 {
         (12.92 * linear).max(0.0)
     } else {
         (1.055 * linear.powf(1.0 / 2.4) - 0.055).min(1.0)
     }
+}
+
+/// The other way.
+pub(crate) fn linear(encoded: f32) -> f32 {
+    if encoded <= 0.040_45 { encoded / 12.92 } else { ((encoded + 0.055) / 1.055).powf(2.4) }
+}
+
+/// From 0 to 1, rounded.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 1")]
+pub(crate) fn byte(value: f32) -> u8 {
+    (value * 255.0 + 0.5) as u8
 }
 
 const THRESHOLD: f32 = 216.0 / 24_389.0;
