@@ -69,11 +69,8 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         (plans[index].width, plans[index].height)
     });
 
-    let chroma = if plans.iter().all(|plan| plan.encoding.format.halves_chroma()) {
-        Chroma::Half
-    } else {
-        Chroma::Full
-    };
+    let chroma =
+        if plans.iter().all(|plan| plan.encoding.halves_chroma()) { Chroma::Half } else { Chroma::Full };
     let (mut image, opaque) = prepare(bytes, header, largest, chroma, budget)?;
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
     let mut last: Option<usize> = None;
@@ -155,10 +152,10 @@ fn photograph(
 /// Step 5, after the resize.
 fn finish(image: &Image, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
     match image {
-        Image::Planes(planes) => encode_planes(planes, encoding),
+        Image::Planes(planes) => encode_planes(planes, encoding, budget),
         Image::Raster(raster) if raster.pixels.has_alpha() && !encoding.format.has_alpha() => {
-            encode(&onto_white(raster, budget)?, encoding)
+            encode(&onto_white(raster, budget)?, encoding, budget)
         }
-        Image::Raster(raster) => encode(raster, encoding),
+        Image::Raster(raster) => encode(raster, encoding, budget),
     }
 }
