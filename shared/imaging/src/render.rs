@@ -243,7 +243,7 @@ fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget
 /// Step 7, and of a plain plan the only operation that there may be.
 fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
     let raster = match image {
-        Image::Planes(planes) => return encode_planes(planes, plan.encoding),
+        Image::Planes(planes) => return encode_planes(planes, plan.encoding, budget),
         Image::Raster(raster) => raster,
     };
     let colours = plan.operations.iter().filter_map(|operation| match operation {
@@ -251,12 +251,12 @@ fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject
         _ => None,
     });
     if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
-        return encode(raster, plan.encoding);
+        return encode(raster, plan.encoding, budget);
     }
     budget.afford(2 * raster.bytes())?;
     let mut flat: Raster = raster.clone();
     for colour in colours {
         flat = onto(flat, colour, budget)?;
     }
-    encode(&flat, plan.encoding)
+    encode(&flat, plan.encoding, budget)
 }

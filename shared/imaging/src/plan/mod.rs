@@ -164,7 +164,7 @@ impl Plan {
 
     /// Whether luma and halved chroma are all that is needed.
     pub(crate) fn keeps_planes(&self) -> bool {
-        self.encoding.format.halves_chroma()
+        self.encoding.halves_chroma()
             && !self.geometry.linear
             && self.trim.is_none()
             && self.operations.iter().all(|one| matches!(one, Operation::Gray | Operation::Flatten(_)))
