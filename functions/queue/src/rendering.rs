@@ -47,7 +47,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
                 VariantFormat::Jpeg => OutputFormat::Jpeg,
                 VariantFormat::Png => OutputFormat::Png,
             };
-            Recipe { width: preset.width(), format, quality: QUALITY }.plan(&header)
+            Recipe { width: preset.width(), format, quality: QUALITY, animated: false }.plan(&header)
         })
         .collect();
     let rendered = imaging::render(upload, &header, &plans, budget).map_err(|reject| failure(&reject))?;

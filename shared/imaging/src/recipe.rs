@@ -9,6 +9,8 @@ pub enum OutputFormat {
     Png,
     /// Lossy WebP, with alpha where there is any.
     Webp,
+    /// GIF, at most 255 colours a frame, of which each is transparent or not; the quality has no meaning.
+    Gif,
 }
 
 impl OutputFormat {
@@ -18,6 +20,7 @@ impl OutputFormat {
             Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
             Self::Webp => "image/webp",
+            Self::Gif => "image/gif",
         }
     }
 
@@ -27,6 +30,7 @@ impl OutputFormat {
             Self::Jpeg => "jpg",
             Self::Png => "png",
             Self::Webp => "webp",
+            Self::Gif => "gif",
         }
     }
 
@@ -35,18 +39,26 @@ impl OutputFormat {
         !matches!(self, Self::Jpeg)
     }
 
+    /// Whether it can hold an animation, of those that are written.
+    fn moves(self) -> bool {
+        match self {
+            Self::Webp | Self::Gif => true,
+            Self::Jpeg | Self::Png => false,
+        }
+    }
+
     /// Whether it stores colours at half the size (4:2:0).
     pub(crate) fn halves_chroma(self) -> bool {
         match self {
             Self::Jpeg | Self::Webp => true,
-            Self::Png => false,
+            Self::Png | Self::Gif => false,
         }
     }
 
     /// The longest side that the format can express.
     fn longest_side(self) -> u32 {
         match self {
-            Self::Jpeg => 65_535,                 // ITU-T T.81, B.2.2
+            Self::Jpeg | Self::Gif => 65_535,     // ITU-T T.81, B.2.2; GIF 89a, 18
             Self::Png => i32::MAX.unsigned_abs(), // PNG, 11.2.1
             Self::Webp => 16_383,                 // RFC 9649, 2.6
         }
@@ -62,6 +74,9 @@ pub struct Recipe {
     pub format: OutputFormat,
     /// 1 to 100; what is outside is taken as the nearest.
     pub quality: u8,
+    /// Whether an animation stays one where the format has animations. Otherwise its first frame is shown,
+    /// which is what a ladder of previews wants: a moving rendering takes as much work as it has frames.
+    pub animated: bool,
 }
 
 /// A recipe resolved against a real picture: nothing in it can fail any more but the codec.
@@ -75,6 +90,8 @@ pub struct Plan {
     pub format: OutputFormat,
     /// 1 to 100.
     pub quality: u8,
+    /// Whether all frames are rendered: the picture has several, and the format can hold them.
+    pub animated: bool,
 }
 
 impl Recipe {
@@ -95,7 +112,8 @@ impl Recipe {
         } else {
             (width, height)
         };
-        Plan { width, height, format: self.format, quality: self.quality.clamp(1, 100) }
+        let animated = self.animated && header.frames > 1 && self.format.moves();
+        Plan { width, height, format: self.format, quality: self.quality.clamp(1, 100), animated }
     }
 }
 

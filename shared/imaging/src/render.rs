@@ -12,7 +12,7 @@ use crate::planes::Chroma;
 use crate::raster::Pixels;
 use crate::recipe::{OutputFormat, Plan};
 use crate::resize::resize;
-use crate::{Format, Header, Reject, codec, colour, jpeg};
+use crate::{Format, Header, Reject, animation, codec, colour, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,8 @@ pub struct Rendered {
 /// How large the picture is made to be looked at when nothing is to be rendered from it.
 const LOOK: u32 = 100;
 
-/// Makes all renderings of one picture, of an animation those of its first frame.
+/// Makes all renderings of one picture. Of an animation those of its first frame, and where a plan is
+/// animated, of all of them, in a pass of their own (see [`crate::animation`]).
 ///
 /// The file is decoded once, as small as the largest plan allows, and brought to that plan's size; only
 /// then come colours and orientation, which are the cheaper the fewer the pixels. Each plan is made from
@@ -62,9 +63,10 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by_key(|&index| {
-        let Plan { width, height, format, quality } = plans[index];
-        Reverse((width, height, format.extension(), quality))
+        let Plan { width, height, format, quality, animated } = plans[index];
+        Reverse((width, height, format.extension(), quality, animated))
     });
+    let (moving, order): (Vec<_>, Vec<_>) = order.into_iter().partition(|&index| plans[index].animated);
     let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
         (plans[index].width, plans[index].height)
     });
@@ -91,7 +93,22 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         budget.still_time()?;
     }
     let facts = facts(image, opaque, budget)?;
+    for (index, bytes) in moving.iter().zip(animated(bytes, header, plans, &moving, budget)?) {
+        let Plan { width, height, format, .. } = plans[*index];
+        pictures[*index] = Some(Picture { width, height, format, bytes });
+    }
     Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
+}
+
+/// The files of the plans at these places, in this order, each of which is made once.
+fn animated(
+    bytes: &[u8], header: &Header, plans: &[Plan], places: &[usize], budget: &Budget,
+) -> Result<Vec<Vec<u8>>, Reject> {
+    let mut different: Vec<Plan> = places.iter().map(|&index| plans[index]).collect();
+    different.dedup();
+    let files = animation::render(bytes, header, &different, budget)?;
+    let made = |&index: &usize| different.iter().position(|plan| *plan == plans[index]);
+    Ok(places.iter().filter_map(made).filter_map(|at| files.get(at).cloned()).collect())
 }
 
 /// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.

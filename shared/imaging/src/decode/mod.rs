@@ -1,9 +1,9 @@
 //! From a file to pixels as it holds them: stored orientation, its own colours.
 
-mod gif;
+pub(crate) mod gif;
 mod jpeg;
-mod png;
-mod webp;
+pub(crate) mod png;
+pub(crate) mod webp;
 
 use crate::limits::Budget;
 use crate::raster::Raster;
@@ -32,4 +32,4 @@ pub(crate) fn decode(
 }
 
 /// What a codec found is not what the header was checked for.
-const OTHER_SIZE: Reject = Reject::Undecodable("its data is not of the size that its header says");
+pub(crate) const OTHER_SIZE: Reject = Reject::Undecodable("its data is not of the size that its header says");

@@ -2,8 +2,9 @@
 
 mod jpeg;
 mod png;
-mod webp;
+pub(crate) mod webp;
 
+use crate::animation;
 use crate::planes::Planes;
 use crate::raster::Raster;
 use crate::recipe::{OutputFormat, Plan};
@@ -15,6 +16,7 @@ pub(crate) fn encode(raster: &Raster, plan: &Plan) -> Result<Vec<u8>, Reject> {
         OutputFormat::Jpeg => jpeg::encode(raster, plan.quality),
         OutputFormat::Png => png::encode(raster),
         OutputFormat::Webp => webp::encode(raster, plan.quality),
+        OutputFormat::Gif => animation::still_gif(raster),
     })
 }
 
@@ -23,9 +25,9 @@ pub(crate) fn encode_planes(planes: &Planes, plan: &Plan) -> Result<Vec<u8>, Rej
     codec::guard(|| match plan.format {
         OutputFormat::Jpeg => jpeg::encode_planes(planes, plan.quality),
         OutputFormat::Webp => webp::encode_planes(planes, plan.quality),
-        OutputFormat::Png => Err(REFUSED),
+        OutputFormat::Png | OutputFormat::Gif => Err(REFUSED),
     })
 }
 
 /// An encoder refused pixels that every plan makes sure it can take.
-const REFUSED: Reject = Reject::Undecodable("it cannot be encoded");
+pub(crate) const REFUSED: Reject = Reject::Undecodable("it cannot be encoded");

@@ -48,7 +48,7 @@ pub(crate) fn budget() -> Budget {
 }
 
 pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, format, quality: 90 }
+    Recipe { width, format, quality: 90, animated: false }
 }
 
 /// What `process-upload` does to every file.
