@@ -114,7 +114,7 @@ impl<D: Decoder> Iterator for Guarded<D> {
 ///
 /// Frames without a delay once played as fast as a machine could, and files still say so that were meant
 /// to play at the speed of that time. Firefox: `FrameTimeout::FromRawMilliseconds` (`image/FrameTimeout.h`);
-/// Chromium: `DeferredImageDecoder::FrameDurationAtIndex`.
+/// Safari, and Chromium after it: <https://webkit.org/b/36082>.
 fn as_browsers_wait(asked: Duration) -> Duration {
     const SHORTEST: Duration = Duration::from_millis(10);
     const INSTEAD: Duration = Duration::from_millis(100);

@@ -149,6 +149,20 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
     })
 }
 
+/// The disposal method of every picture (section 23.c.iv), as it is in the file.
+pub(crate) fn disposals(bytes: &[u8]) -> Result<impl Iterator<Item = u8>, Reject> {
+    let mut method = 0;
+    Ok(blocks(bytes)?.map_while(Result::ok).filter_map(move |block| match block {
+        Block::Control { whole, .. } => {
+            // Introducer, label, length, packed fields.
+            method = (whole.get(3).copied().unwrap_or_default() >> 2) & 7;
+            None
+        }
+        Block::Picture { .. } => Some(std::mem::take(&mut method)),
+        Block::Application { .. } | Block::Other => None,
+    }))
+}
+
 /// What follows the name of an application block: its data, without the lengths of the sub-blocks.
 fn application_data(name: &[u8], whole: &[u8]) -> Vec<u8> {
     // Introducer, label, length of the name, name.

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
 
+mod animations;
 mod cleaning;
 mod colours;
 mod headers;
 mod hostile;
 mod made;
 mod metadata;
+mod moving;
 mod photographs;
 mod planning;
 mod rendering;

@@ -1,7 +1,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, MemoryLimit};
+use gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};
 
 use crate::animation::canvas::{Area, Canvas, Disposal};
 use crate::animation::{self, Frame, as_browsers_wait};
@@ -13,6 +13,8 @@ use crate::{Header, Reject, container};
 /// The canvas, what is behind a frame that is to be undone, and the indexes of one frame.
 pub(crate) struct Frames<'a> {
     decoder: Decoder<&'a [u8]>,
+    /// The library knows no disposal but the four of the specification.
+    disposals: Box<dyn Iterator<Item = u8> + 'a>,
     canvas: Canvas,
     budget: Budget,
     /// Frames may be larger than the canvas, but none is larger than the largest.
@@ -34,7 +36,8 @@ impl<'a> Frames<'a> {
         options.allow_unknown_blocks(true);
         let decoder = options.read_info(bytes).map_err(reject)?;
         let canvas = Canvas::new((header.width, header.height), budget)?;
-        Ok(Self { decoder, canvas, budget, indexes: Vec::new() })
+        let disposals = Box::new(container::gif::disposals(bytes)?);
+        Ok(Self { decoder, disposals, canvas, budget, indexes: Vec::new() })
     }
 }
 
@@ -47,10 +50,11 @@ impl animation::Decoder for Frames<'_> {
             width: frame.width.into(),
             height: frame.height.into(),
         };
-        let disposal = match frame.dispose {
-            DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
-            DisposalMethod::Background => Disposal::Clear,
-            DisposalMethod::Previous => Disposal::Restore,
+        let disposal = match self.disposals.next() {
+            Some(2) => Disposal::Clear,
+            // Some writers took the third bit for a flag, and browsers know it.
+            Some(3 | 4) => Disposal::Restore,
+            Some(_) | None => Disposal::Keep,
         };
         let (transparent, delay) = (frame.transparent, Duration::from_millis(10 * u64::from(frame.delay)));
         if !area.is_empty() {
