@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{Budget, Limits, OutputFormat, Plan, Recipe};
+use imaging::{Budget, Encoding, Limits, OutputFormat, Plan, Recipe};
 
 const LADDER: [(u32, OutputFormat); 6] = [
     (2048, OutputFormat::Webp),
@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let header = imaging::probe(&file)?;
     Limits::default().check(&header, file.len() as u64)?;
     let plan = |&(width, format): &(u32, OutputFormat)| {
-        Recipe { width, format, quality: 80, animated: false }.plan(&header)
+        Recipe { width, encoding: Encoding { format, quality: 80, lossless: false }, animated: false }
+            .plan(&header)
     };
     let plans: Vec<Plan> = recipes.iter().map(plan).collect();
     let budget = Budget { deadline: start + Duration::from_mins(1), memory: 1 << 30 };

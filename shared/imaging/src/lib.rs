@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probe(bytes) -> Header -> Limits::check          a bomb costs a header read
-//! clean(bytes) -> bytes                            the picture without what else is in the file
+//! clean(bytes) -> Cleaned                          the picture without what else is in the file
 //! Recipe + Header -> Plan                          total: nothing left to fail but the codec
 //! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
 //! metadata(bytes) -> date, camera                  never fails
@@ -36,12 +36,12 @@ mod reject;
 mod render;
 mod resize;
 
-pub use clean::clean;
+pub use clean::{Cleaned, clean};
 pub use facts::Facts;
 pub use header::{Format, Header, probe};
 pub use limits::{Budget, Limits};
 pub use metadata::{Metadata, metadata};
 pub use orientation::Orientation;
-pub use recipe::{OutputFormat, Plan, Recipe};
+pub use recipe::{Encoding, OutputFormat, Plan, Recipe};
 pub use reject::Reject;
 pub use render::{Picture, Rendered, render};

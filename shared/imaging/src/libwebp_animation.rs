@@ -10,6 +10,7 @@ use std::slice;
 use libwebp_sys as ffi;
 
 use crate::libwebp::{Fault, channels};
+use crate::recipe::Encoding;
 
 /// An animation in the making: libwebp keeps the last canvas, and of every frame encodes the box that
 /// differs from it.
@@ -22,11 +23,12 @@ pub(crate) struct Animation {
 impl Animation {
     /// `plays` is 0 for ever.
     pub(crate) fn new(
-        (width, height): (u32, u32), plays: u16, quality: u8, method: u8,
+        (width, height): (u32, u32), plays: u16, encoding: Encoding, method: u8,
     ) -> Result<Self, Fault> {
         let side = |side: u32| c_int::try_from(side).map_err(|_| Fault::Broken);
         let mut config = ffi::WebPConfig::new().map_err(|()| Fault::Broken)?;
-        config.quality = f32::from(quality);
+        config.quality = f32::from(encoding.quality);
+        config.lossless = c_int::from(encoding.lossless);
         config.method = c_int::from(method);
 
         let no_parameters = ffi::WebPMuxAnimParams { bgcolor: 0, loop_count: 0 };
@@ -141,11 +143,14 @@ impl Drop for File {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OutputFormat;
+
+    const ENCODING: Encoding = Encoding { format: OutputFormat::Webp, quality: 80, lossless: false };
 
     #[test]
     fn sizes_that_do_not_fit_the_slices_are_refused() {
-        assert!(Animation::new((0, 2), 0, 80, 4).is_err());
-        let mut animation = Animation::new((2, 2), 0, 80, 4).unwrap();
+        assert!(Animation::new((0, 2), 0, ENCODING, 4).is_err());
+        let mut animation = Animation::new((2, 2), 0, ENCODING, 4).unwrap();
         assert_eq!(animation.add(&[0; 15], true, 0), Err(Fault::Broken));
         assert_eq!(animation.add(&[0; 16], false, 0), Err(Fault::Broken));
         animation.add(&[0; 16], true, 0).unwrap();
@@ -156,6 +161,6 @@ mod tests {
 
     #[test]
     fn an_animation_without_frames_is_none() {
-        assert!(Animation::new((2, 2), 0, 80, 4).unwrap().finish(100).is_err());
+        assert!(Animation::new((2, 2), 0, ENCODING, 4).unwrap().finish(100).is_err());
     }
 }

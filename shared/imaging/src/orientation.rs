@@ -55,6 +55,37 @@ impl Orientation {
         }
     }
 
+    /// This one, and then another.
+    pub(crate) fn then(self, next: Self) -> Self {
+        let ((mirrored, turned), (mirrors, turns)) = (self.parts(), next.parts());
+        // A mirror turns the other way round what was turned before it.
+        let turned = if mirrors { 4 - turned } else { turned };
+        match (mirrored != mirrors, (turned + turns) % 4) {
+            (false, 0) => Self::Upright,
+            (false, 1) => Self::Turn90,
+            (false, 2) => Self::Turn180,
+            (false, _) => Self::Turn270,
+            (true, 0) => Self::Mirror,
+            (true, 1) => Self::Transverse,
+            (true, 2) => Self::Flip,
+            (true, _) => Self::Transpose,
+        }
+    }
+
+    /// Whether to mirror left to right, and how many quarters to turn after that.
+    fn parts(self) -> (bool, u8) {
+        match self {
+            Self::Upright => (false, 0),
+            Self::Turn90 => (false, 1),
+            Self::Turn180 => (false, 2),
+            Self::Turn270 => (false, 3),
+            Self::Mirror => (true, 0),
+            Self::Transverse => (true, 1),
+            Self::Flip => (true, 2),
+            Self::Transpose => (true, 3),
+        }
+    }
+
     /// Whether the right and the bottom of the stored picture become its left or its top.
     pub(crate) fn reverses(self) -> (bool, bool) {
         let across = matches!(self, Self::Mirror | Self::Turn180 | Self::Transverse | Self::Turn270);
@@ -140,6 +171,17 @@ mod tests {
             assert_eq!((upright.width, upright.height), size, "orientation {value}");
             assert_eq!(upright.data, data, "orientation {value}");
             assert_eq!(u32::from(orientation.to_exif()), value);
+        }
+    }
+
+    #[test]
+    fn one_after_another_is_one() {
+        for (first, second) in (1..=8).flat_map(|first| (1..=8).map(move |second| (first, second))) {
+            let (first, second) = (Orientation::from_exif(first), Orientation::from_exif(second));
+            let budget = Budget::for_tests();
+            let twice = orient(orient(stored(), first, &budget).unwrap(), second, &budget).unwrap();
+            let once = orient(stored(), first.then(second), &budget).unwrap();
+            assert_eq!((once.width, once.data), (twice.width, twice.data), "{first:?} then {second:?}");
         }
     }
 

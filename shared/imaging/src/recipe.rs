@@ -1,4 +1,4 @@
-use crate::Header;
+use crate::{Header, animation};
 
 /// What a rendering is encoded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,15 +65,25 @@ impl OutputFormat {
     }
 }
 
+/// How a rendering is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Encoding {
+    /// As what.
+    pub format: OutputFormat,
+    /// 1 to 100, on one scale: the same number looks the same in every format. What is outside is taken
+    /// as the nearest.
+    pub quality: u8,
+    /// Every pixel as it is. PNG always is so and WebP can be; of the others it is their best quality.
+    pub lossless: bool,
+}
+
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipe {
     /// At most so wide. A picture is never made larger than it is.
     pub width: u32,
     /// How it is encoded.
-    pub format: OutputFormat,
-    /// 1 to 100; what is outside is taken as the nearest.
-    pub quality: u8,
+    pub encoding: Encoding,
     /// Whether an animation stays one where the format has animations. Otherwise its first frame is shown,
     /// which is what a ladder of previews wants: a moving rendering takes as much work as it has frames.
     pub animated: bool,
@@ -86,10 +96,8 @@ pub struct Plan {
     pub width: u32,
     /// The exact height of the result.
     pub height: u32,
-    /// How it is encoded.
-    pub format: OutputFormat,
-    /// 1 to 100.
-    pub quality: u8,
+    /// How it is encoded, with a quality of 1 to 100.
+    pub encoding: Encoding,
     /// Whether all frames are rendered: the picture has several, and the format can hold them.
     pub animated: bool,
 }
@@ -102,7 +110,7 @@ impl Recipe {
     /// least 1. Where that is more than the format can hold, the height is what it can hold, and the
     /// width follows by the same rule.
     pub fn plan(&self, header: &Header) -> Plan {
-        let longest = self.format.longest_side();
+        let longest = self.encoding.format.longest_side();
         let (full_width, full_height) = (header.width.max(1), header.height.max(1));
 
         let width = self.width.clamp(1, full_width.min(longest));
@@ -112,8 +120,9 @@ impl Recipe {
         } else {
             (width, height)
         };
-        let animated = self.animated && header.frames > 1 && self.format.moves();
-        Plan { width, height, format: self.format, quality: self.quality.clamp(1, 100), animated }
+        let encoding = Encoding { quality: self.encoding.quality.clamp(1, 100), ..self.encoding };
+        let animated = self.animated && animation::moves(header) && self.encoding.format.moves();
+        Plan { width, height, encoding, animated }
     }
 }
 

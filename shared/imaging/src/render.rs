@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 
+use crate::animation::{Film, Take};
 use crate::container::jpeg::{self as jpeg_file, Whole};
 use crate::decode::{Decoded, decode};
 use crate::encode::{encode, encode_planes};
@@ -9,8 +10,8 @@ use crate::image::Image;
 use crate::limits::Budget;
 use crate::orientation::orient;
 use crate::planes::Chroma;
-use crate::raster::Pixels;
-use crate::recipe::{OutputFormat, Plan};
+use crate::raster::{Pixels, Raster};
+use crate::recipe::{Encoding, Plan};
 use crate::resize::resize;
 use crate::{Format, Header, Reject, animation, codec, colour, jpeg};
 
@@ -22,7 +23,7 @@ pub struct Picture {
     /// As planned.
     pub height: u32,
     /// As planned.
-    pub format: OutputFormat,
+    pub encoding: Encoding,
     /// The file.
     pub bytes: Vec<u8>,
 }
@@ -63,16 +64,19 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
     budget.still_time()?;
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by_key(|&index| {
-        let Plan { width, height, format, quality, animated } = plans[index];
-        Reverse((width, height, format.extension(), quality, animated))
+        let Plan { width, height, encoding, animated } = plans[index];
+        Reverse((width, height, encoding.format.extension(), encoding.lossless, encoding.quality, animated))
     });
     let (moving, order): (Vec<_>, Vec<_>) = order.into_iter().partition(|&index| plans[index].animated);
     let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
         (plans[index].width, plans[index].height)
     });
 
-    let chroma =
-        if plans.iter().all(|plan| plan.format.halves_chroma()) { Chroma::Half } else { Chroma::Full };
+    let chroma = if plans.iter().all(|plan| plan.encoding.format.halves_chroma()) {
+        Chroma::Half
+    } else {
+        Chroma::Full
+    };
     let (mut image, opaque) = prepare(bytes, header, largest, chroma, budget)?;
     let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
     let mut last: Option<usize> = None;
@@ -86,27 +90,47 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
         }
         image = image.resize((plan.width, plan.height), budget)?;
         budget.still_time()?;
-        let bytes = finish(&image, &plan, budget)?;
-        let Plan { width, height, format, .. } = plan;
-        pictures[index] = Some(Picture { width, height, format, bytes });
+        let bytes = finish(&image, plan.encoding, budget)?;
+        let Plan { width, height, encoding, .. } = plan;
+        pictures[index] = Some(Picture { width, height, encoding, bytes });
         last = Some(index);
         budget.still_time()?;
     }
     let facts = facts(image, opaque, budget)?;
     for (index, bytes) in moving.iter().zip(animated(bytes, header, plans, &moving, budget)?) {
-        let Plan { width, height, format, .. } = plans[*index];
-        pictures[*index] = Some(Picture { width, height, format, bytes });
+        let Plan { width, height, encoding, .. } = plans[*index];
+        pictures[*index] = Some(Picture { width, height, encoding, bytes });
     }
     Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
 }
 
-/// The files of the plans at these places, in this order, each of which is made once.
+/// The files of the plans at these places, in this order, each of which is made once: all frames go through
+/// steps 1 to 5.
 fn animated(
     bytes: &[u8], header: &Header, plans: &[Plan], places: &[usize], budget: &Budget,
 ) -> Result<Vec<Vec<u8>>, Reject> {
     let mut different: Vec<Plan> = places.iter().map(|&index| plans[index]).collect();
     different.dedup();
-    let files = animation::render(bytes, header, &different, budget)?;
+    let Some(largest) = different.first() else { return Ok(Vec::new()) };
+    let stored = header.orientation.upright((largest.width, largest.height));
+    // While a frame is resized, the buffer between the two passes of the filter and what comes of it.
+    let working =
+        Pixels::Rgba.bytes(stored.0, header.stored_size().1) + 2 * Pixels::Rgba.bytes(stored.0, stored.1);
+    let film = |plan: &Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film).collect();
+    let icc = animation::icc(bytes, header);
+    let transform = icc.and_then(|icc| colour::transform(&icc, Pixels::Rgba));
+    let show = |mut raster: Raster, take: Take| {
+        raster = resize(raster, stored, budget)?;
+        raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
+        raster = orient(raster, header.orientation, budget)?;
+        for (film, Film { size, .. }) in films.iter().enumerate() {
+            raster = resize(raster, *size, budget)?;
+            take(film, &raster)?;
+        }
+        Ok(())
+    };
+    let files = animation::render(bytes, header, &films, working, budget, show)?;
     let made = |&index: &usize| different.iter().position(|plan| *plan == plans[index]);
     Ok(places.iter().filter_map(made).filter_map(|at| files.get(at).cloned()).collect())
 }
@@ -167,12 +191,12 @@ fn photograph(
 }
 
 /// Step 5, after the resize.
-fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
+fn finish(image: &Image, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
     match image {
-        Image::Planes(planes) => encode_planes(planes, plan),
-        Image::Raster(raster) if raster.pixels.has_alpha() && !plan.format.has_alpha() => {
-            encode(&onto_white(raster, budget)?, plan)
+        Image::Planes(planes) => encode_planes(planes, encoding),
+        Image::Raster(raster) if raster.pixels.has_alpha() && !encoding.format.has_alpha() => {
+            encode(&onto_white(raster, budget)?, encoding)
         }
-        Image::Raster(raster) => encode(raster, plan),
+        Image::Raster(raster) => encode(raster, encoding),
     }
 }

@@ -17,7 +17,7 @@ mod render;
 
 pub(crate) use encode::still_gif;
 use encode::{Animator, MovingFormat};
-pub(crate) use render::render;
+pub(crate) use render::{Film, Take, render};
 
 use std::time::Duration;
 
@@ -53,13 +53,20 @@ impl Loops {
 /// What is left of a file's own account of its frames once it is known how long they are.
 pub(crate) type Frames<'a> = Box<dyn Iterator<Item = Result<Frame, Reject>> + 'a>;
 
+/// Whether frames come out of such a file.
+pub(crate) fn moves(header: &Header) -> bool {
+    header.frames > 1 && matches!(header.format, Format::Gif | Format::Webp | Format::Png)
+}
+
 /// The frames of an animation, of which the header has been checked. After an error there are none.
 pub(crate) fn frames<'a>(bytes: &'a [u8], header: &Header, budget: &Budget) -> Result<Frames<'a>, Reject> {
     let frames: Frames = match header.format {
         Format::Gif => Box::new(Guarded::new(decode::gif::Frames::new(bytes, header, *budget)?)),
         Format::Webp => Box::new(Guarded::new(decode::webp::Frames::new(bytes, header, *budget)?)),
         Format::Png => Box::new(Guarded::new(decode::png::Frames::new(bytes, header, *budget)?)),
-        Format::Jpeg => return Err(Reject::Undecodable("its format has no animations")),
+        Format::Jpeg | Format::Avif | Format::Heic | Format::Tiff | Format::Bmp => {
+            return Err(Reject::Undecodable("its format has no animations"));
+        }
     };
     Ok(frames)
 }
@@ -69,7 +76,7 @@ pub(crate) fn loops(bytes: &[u8], header: &Header) -> Result<Loops, Reject> {
         Format::Gif => gif::loops(bytes),
         Format::Webp => webp::loops(bytes),
         Format::Png => png::loops(bytes),
-        Format::Jpeg => Ok(Loops::Times(1)),
+        Format::Jpeg | Format::Avif | Format::Heic | Format::Tiff | Format::Bmp => Ok(Loops::Times(1)),
     }
 }
 
@@ -79,7 +86,7 @@ pub(crate) fn icc(bytes: &[u8], header: &Header) -> Option<Vec<u8>> {
         Format::Gif => gif::icc(bytes),
         Format::Webp => webp::icc(bytes),
         Format::Png => decode::png::icc(bytes),
-        Format::Jpeg => None,
+        Format::Jpeg | Format::Avif | Format::Heic | Format::Tiff | Format::Bmp => None,
     }
 }
 

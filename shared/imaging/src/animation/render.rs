@@ -1,67 +1,52 @@
-use super::{Animator, Frame, MovingFormat, frames, icc, loops};
+use super::{Animator, Frame, MovingFormat, frames, loops};
 use crate::limits::Budget;
-use crate::orientation::orient;
-use crate::raster::Pixels;
-use crate::recipe::{OutputFormat, Plan};
-use crate::resize::resize;
-use crate::{Header, Reject, colour};
+use crate::raster::{Pixels, Raster};
+use crate::recipe::Encoding;
+use crate::{Header, Reject};
 
-/// Makes every animated rendering in one pass over the frames. `plans` are those, from the largest to the
-/// smallest.
+/// An animated file that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Film {
+    pub(crate) size: (u32, u32),
+    pub(crate) encoding: Encoding,
+}
+
+/// Takes what one film shows next: which one, and its picture, RGB or RGBA of its size.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(usize, &Raster) -> Result<(), Reject>;
+
+/// Makes animated files in one pass over the frames. `show` is given each whole canvas (RGBA, stored
+/// orientation, its own colours), makes what every film shows of it, and has each taken once.
 ///
-/// Each frame goes through the steps of a still: decode, resize to the largest plan, colour, orientation,
-/// and for every plan the resize from the next larger one and the encoder.
-///
-/// In memory at any time are the decoder's canvas and what it keeps of another, the frame on its way
-/// ([`working_set`]), and for every plan what its encoder keeps, which is a few frames of the plan's size
-/// ([`MovingFormat::memory`]), and the files so far. It does not grow with the number of frames otherwise.
+/// In memory at any time are what decoding a frame takes ([`frames_memory`]), what `show` works with, and
+/// for every film what its encoder keeps, a few frames of the film's size ([`MovingFormat::memory`]), and
+/// the file so far. `working` is what `show` takes at its peak. None of it grows with the number of frames
+/// but the files.
 pub(crate) fn render(
-    bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget,
+    bytes: &[u8], header: &Header, films: &[Film], working: u64, budget: &Budget,
+    mut show: impl FnMut(Raster, Take) -> Result<(), Reject>,
 ) -> Result<Vec<Vec<u8>>, Reject> {
-    let Some(largest) = plans.first() else { return Ok(Vec::new()) };
-    let stored = header.orientation.upright((largest.width, largest.height));
-    let mut rungs = Vec::with_capacity(plans.len());
-    let mut memory = working_set(header, stored);
     let loops = loops(bytes, header)?;
-    for plan in plans {
-        let (format, size) = (moving_format(plan.format)?, (plan.width, plan.height));
+    let mut memory = frames_memory(header).saturating_add(working);
+    let mut animators = Vec::with_capacity(films.len());
+    for &Film { size, encoding } in films {
+        let format = MovingFormat::of(encoding.format)?;
         memory = memory.saturating_add(format.memory(size));
         budget.afford(memory)?;
-        rungs.push((size, Animator::new(format, size, plan.quality, loops, budget)?));
+        animators.push(Animator::new(format, size, encoding, loops, budget)?);
     }
-    let transform = icc(bytes, header).and_then(|icc| colour::transform(&icc, Pixels::Rgba));
-
     for frame in frames(bytes, header, budget)? {
         let Frame { raster, delay } = frame?;
         budget.still_time()?;
-        let mut raster = resize(raster, stored, budget)?;
-        raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
-        raster = orient(raster, header.orientation, budget)?;
-        for (size, animator) in &mut rungs {
-            budget.still_time()?;
-            raster = resize(raster, *size, budget)?;
-            animator.push(&raster, delay)?;
-        }
+        show(raster, &mut |film: usize, raster: &Raster| {
+            animators.get_mut(film).ok_or(crate::encode::REFUSED)?.push(raster, delay)?;
+            budget.still_time()
+        })?;
     }
-    budget.still_time()?;
-    rungs.into_iter().map(|(_, animator)| animator.finish()).collect()
+    animators.into_iter().map(Animator::finish).collect()
 }
 
-/// What decoding one frame and bringing it to the size of the largest plan takes: the canvas, what is
-/// behind a frame, the frame itself, its copy, and while that is resized, the buffer between the two
-/// passes of the filter and the result.
-fn working_set(header: &Header, stored: (u32, u32)) -> u64 {
+/// The canvas, what is behind a frame on it, the copy that is worked on, and a frame while it is decoded.
+fn frames_memory(header: &Header) -> u64 {
     let (width, height) = header.stored_size();
-    3 * Pixels::Rgba.bytes(width, height)
-        + 4 * header.largest_frame
-        + Pixels::Rgba.bytes(stored.0, height)
-        + 2 * Pixels::Rgba.bytes(stored.0, stored.1)
-}
-
-fn moving_format(format: OutputFormat) -> Result<MovingFormat, Reject> {
-    match format {
-        OutputFormat::Webp => Ok(MovingFormat::Webp),
-        OutputFormat::Gif => Ok(MovingFormat::Gif),
-        OutputFormat::Jpeg | OutputFormat::Png => Err(crate::encode::REFUSED),
-    }
+    3 * Pixels::Rgba.bytes(width, height) + 4 * header.largest_frame
 }

@@ -169,7 +169,7 @@ fn animations_get_smaller_in_one_pass_and_stills_stay_stills() {
     let frames: Vec<u32> = pictures.iter().map(|picture| header(&picture.bytes).frames).collect();
     assert_eq!(frames, [6, 1, 6, 6, 1, 1, 6]);
     for (picture, recipe) in pictures.iter().zip(&recipes) {
-        assert_eq!((picture.width, picture.format), (recipe.width, recipe.format));
+        assert_eq!((picture.width, picture.encoding), (recipe.width, recipe.encoding));
         let made = header(&picture.bytes);
         assert_eq!((made.width, made.height), (picture.width, picture.height));
     }

@@ -5,14 +5,14 @@ use std::io::Cursor;
 use exif::{In, Reader, Tag};
 
 use crate::made::{
-    all, animated_webp, bitstream, chunk, drawing, extended, fixture, gif, header, jpeg, png, png_with,
-    progressive, riff, riff_chunk, segment, with_segments,
+    all, animated_webp, bitstream, budget, chunk, drawing, extended, fixture, gif, header, jpeg, png,
+    png_with, progressive, riff, riff_chunk, segment, with_segments,
 };
 
 const SECRET: &[u8] = b"59.3293 N, 18.0686 E";
 
 fn clean(file: &[u8]) -> Vec<u8> {
-    imaging::clean(file, &header(file)).unwrap()
+    imaging::clean(file, &header(file), &budget()).unwrap().bytes
 }
 
 fn contains(file: &[u8], part: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::{WebPDecoder, WebPEncoder};
 use image::{AnimationDecoder, ExtendedColorType, Frames};
-use imaging::{Format, OutputFormat, Picture, Plan, Recipe, Reject};
+use imaging::{Encoding, Format, OutputFormat, Picture, Plan, Recipe, Reject};
 
 use crate::made::{Pixels, budget, extended, header, riff, riff_chunk};
 
@@ -164,7 +164,7 @@ pub(crate) fn shown(bytes: &[u8]) -> Vec<Shown> {
         Format::Gif => GifDecoder::new(cursor).unwrap().into_frames(),
         Format::Png => PngDecoder::new(cursor).unwrap().apng().unwrap().into_frames(),
         Format::Webp => WebPDecoder::new(cursor).unwrap().into_frames(),
-        Format::Jpeg => panic!("it does not move"),
+        format => panic!("{format:?} does not move"),
     };
     let mut shown: Vec<Shown> = Vec::new();
     for frame in frames {
@@ -199,12 +199,12 @@ pub(crate) fn plays(bytes: &[u8]) -> u32 {
             if repeats == 0 { 0 } else { repeats + 1 }
         }),
         Format::Webp => after(b"ANIM").map_or(1, |rest| u32::from(u16::from_le_bytes([rest[8], rest[9]]))),
-        Format::Png | Format::Jpeg => panic!("it is not written"),
+        format => panic!("{format:?} is not written"),
     }
 }
 
 pub(crate) fn animated(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, format, quality: 90, animated: true }
+    Recipe { width, encoding: Encoding { format, quality: 90, lossless: false }, animated: true }
 }
 
 /// What a function does to an animation that is to stay one.

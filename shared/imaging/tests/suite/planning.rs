@@ -1,6 +1,6 @@
 //! `Recipe::plan`: dimensions that can be relied on.
 
-use imaging::{Format, Header, Orientation, OutputFormat, Recipe};
+use imaging::{Encoding, Format, Header, Orientation, OutputFormat, Recipe};
 use proptest::prelude::*;
 
 fn header(width: u32, height: u32) -> Header {
@@ -16,7 +16,8 @@ fn header(width: u32, height: u32) -> Header {
 }
 
 fn plan(picture: (u32, u32), width: u32, format: OutputFormat) -> (u32, u32) {
-    let recipe = Recipe { width, format, quality: 80, animated: false };
+    let recipe =
+        Recipe { width, encoding: Encoding { format, quality: 80, lossless: false }, animated: false };
     let plan = recipe.plan(&header(picture.0, picture.1));
     (plan.width, plan.height)
 }
@@ -36,8 +37,9 @@ fn dimensions_follow_the_documented_rounding() {
 #[test]
 fn quality_is_taken_as_the_nearest_that_there_is() {
     for (asked, planned) in [(0, 1), (1, 1), (80, 80), (100, 100), (255, 100)] {
-        let recipe = Recipe { width: 10, format: OutputFormat::Jpeg, quality: asked, animated: false };
-        assert_eq!(recipe.plan(&header(10, 10)).quality, planned);
+        let encoding = Encoding { format: OutputFormat::Jpeg, quality: asked, lossless: false };
+        let recipe = Recipe { width: 10, encoding, animated: false };
+        assert_eq!(recipe.plan(&header(10, 10)).encoding.quality, planned);
     }
 }
 

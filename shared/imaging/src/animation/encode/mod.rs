@@ -8,8 +8,10 @@ mod webp;
 use std::time::Duration;
 
 use super::Loops;
+use crate::encode::REFUSED;
 use crate::limits::Budget;
 use crate::raster::Raster;
+use crate::recipe::{Encoding, OutputFormat};
 use crate::{Reject, codec};
 
 /// The formats that can move.
@@ -20,6 +22,14 @@ pub(crate) enum MovingFormat {
 }
 
 impl MovingFormat {
+    pub(crate) fn of(format: OutputFormat) -> Result<Self, Reject> {
+        match format {
+            OutputFormat::Webp => Ok(Self::Webp),
+            OutputFormat::Gif => Ok(Self::Gif),
+            OutputFormat::Jpeg | OutputFormat::Png => Err(REFUSED),
+        }
+    }
+
     /// How many bytes an animator of this format holds at its peak, but for the file that it makes.
     pub(crate) fn memory(self, size: (u32, u32)) -> u64 {
         match self {
@@ -36,14 +46,14 @@ pub(crate) enum Animator {
 }
 
 impl Animator {
-    /// Of GIF, `quality` is of no meaning.
+    /// Of the encoding the format is not looked at. To GIF, quality has no meaning.
     pub(crate) fn new(
-        format: MovingFormat, size: (u32, u32), quality: u8, loops: Loops, budget: &Budget,
+        format: MovingFormat, size: (u32, u32), encoding: Encoding, loops: Loops, budget: &Budget,
     ) -> Result<Self, Reject> {
         budget.afford(format.memory(size))?;
         codec::guard(|| match format {
             MovingFormat::Gif => Ok(Self::Gif(gif::Gif::new(size, loops)?)),
-            MovingFormat::Webp => Ok(Self::Webp(webp::Webp::new(size, quality, loops)?)),
+            MovingFormat::Webp => Ok(Self::Webp(webp::Webp::new(size, encoding, loops)?)),
         })
     }
 

@@ -7,6 +7,7 @@ use crate::encode::REFUSED;
 use crate::encode::webp::METHOD;
 use crate::libwebp_animation::Animation;
 use crate::raster::{Pixels, Raster};
+use crate::recipe::Encoding;
 
 pub(crate) struct Webp {
     animation: Animation,
@@ -22,12 +23,12 @@ pub(super) fn memory((width, height): (u32, u32)) -> u64 {
 }
 
 impl Webp {
-    pub(super) fn new(size: (u32, u32), quality: u8, loops: Loops) -> Result<Self, Reject> {
+    pub(super) fn new(size: (u32, u32), encoding: Encoding, loops: Loops) -> Result<Self, Reject> {
         let plays = match loops {
             Loops::Forever => 0,
             Loops::Times(times) => u16::try_from(times).unwrap_or(u16::MAX),
         };
-        let animation = Animation::new(size, plays, quality, METHOD).map_err(|_| REFUSED)?;
+        let animation = Animation::new(size, plays, encoding, METHOD).map_err(|_| REFUSED)?;
         Ok(Self { animation, clock: Clock::of_webp(), now: 0 })
     }
 
