@@ -1,5 +1,8 @@
 use std::cmp::Reverse;
+use std::sync::Arc;
 
+use crate::animation::{Film, Take};
+use crate::colour::Conversion;
 use crate::container::jpeg as jpeg_file;
 use crate::decode::{Decoded, decode};
 use crate::encode::{encode, encode_planes};
@@ -12,7 +15,7 @@ use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Encoding;
 use crate::source::{Source, Stored};
-use crate::{Format, Header, Reject, codec, colour, jpeg};
+use crate::{Format, Header, Note, Reject, animation, carry, codec, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +37,15 @@ pub struct Rendered {
     pub pictures: Vec<Picture>,
     /// Of the picture, not of any one rendering.
     pub facts: Facts,
+    /// What the file asked for and did not get.
+    pub notes: Vec<Note>,
 }
 
 /// How large the picture is made to be looked at when nothing of all of it is to be rendered.
 const LOOK: u32 = 100;
 
-/// Makes all renderings of one picture, of an animation those of its first frame.
+/// Makes all renderings of one picture. Of an animation those of its first frame, and where a plan is
+/// animated, of all of them, in a pass of their own (see [`crate::animation`]).
 ///
 /// The file is decoded once, as small as the plans allow. A plan of nothing but a place and a size is made
 /// from the next larger one that shows the same; the others, and the largest of each place, from what was
@@ -68,26 +74,44 @@ pub fn render_marked(
     bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
 ) -> Result<Rendered, Reject> {
     budget.still_time()?;
-    let (source, opaque) = prepare(bytes, header, plans, budget)?;
+    let Prepared { source, opaque, note } = prepare(bytes, header, plans, budget)?;
+    let copyright = plans.iter().any(|plan| plan.keep.copyright);
+    let exif = copyright.then(|| carry::copyright(bytes, header)).flatten();
     let plans = plans.iter().map(|plan| trimmed(plan, &source, budget));
     let plans = plans.collect::<Result<Vec<Plan>, Reject>>()?;
     let (chains, last) = chains(&plans, header);
 
     let mut pictures = vec![None; plans.len()];
+    animate(bytes, header, &plans, overlay, &mut pictures, budget)?;
     for chain in chains {
         let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
         budget.still_time()?;
-        chain.make(image, &plans, overlay, &mut pictures, budget)?;
+        let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
+        chain.make(image, &plans, overlay, &carried, &mut pictures, budget)?;
     }
     let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
     budget.still_time()?;
-    let image = last.make(image, &plans, overlay, &mut pictures, budget)?;
-    let facts = facts(image, opaque, budget)?;
-    Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
+    let image = last.make(image, &plans, overlay, &Carried { icc: None, exif }, &mut pictures, budget)?;
+    let facts = facts(image, header, opaque, budget)?;
+    let pictures = pictures.into_iter().flatten().collect();
+    Ok(Rendered { pictures, facts, notes: note.into_iter().collect() })
+}
+
+struct Prepared {
+    source: Source,
+    opaque: bool,
+    note: Option<Note>,
+}
+
+/// What goes along with the pixels of a rendering that asks for it.
+struct Carried {
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
 }
 
 /// Step 1, and the colour profile; and whether the picture is opaque.
-fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<(Source, bool), Reject> {
+fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
+    let orientation = header.orientation;
     let least = (LOOK.min(header.width), LOOK.min(header.height));
     let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
     let wanted = header.orientation.upright(wanted);
@@ -95,13 +119,16 @@ fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Re
         let whole = jpeg_file::whole(bytes)?;
         if jpeg::is_ours(&whole) {
             let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
-            let transform = jpeg_file::icc(bytes).and_then(|icc| colour::transform(&icc, pixels));
-            let half = transform.is_none() && plans.iter().all(Plan::keeps_planes);
+            let icc = jpeg_file::icc(bytes);
+            let (conversion, note) = Conversion::of(icc.as_deref(), pixels);
+            let half = conversion.is_none() && plans.iter().all(Plan::keeps_planes);
             let chroma = if half { Chroma::Half } else { Chroma::Full };
             let decode = || jpeg::decode(bytes, &whole.frame, header, wanted, chroma.samples(wanted), budget);
             let stored = Stored::Planes(codec::guard(decode)?);
             budget.still_time()?;
-            return Ok((Source { stored, orientation: header.orientation, transform }, true));
+            let conversion = conversion.map(Arc::new);
+            let source = Source { stored, orientation, conversion, icc };
+            return Ok(Prepared { source, opaque: true, note });
         }
     }
 
@@ -111,8 +138,10 @@ fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Re
     if opaque {
         raster.drop_alpha();
     }
-    let transform = icc.and_then(|icc| colour::transform(&icc, raster.pixels));
-    Ok((Source { stored: Stored::Raster(raster), orientation: header.orientation, transform }, opaque))
+    let (conversion, note) = Conversion::of(icc.as_deref(), raster.pixels);
+    let (stored, conversion) = (Stored::Raster(raster), conversion.map(Arc::new));
+    let source = Source { stored, orientation, conversion, icc };
+    Ok(Prepared { source, opaque, note })
 }
 
 /// Step 2.
@@ -131,10 +160,10 @@ struct Chain {
 /// Puts plans into chains, and apart from them the one that shows all of the picture as it is, in which there
 /// may be no plan.
 fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
-    let mut order: Vec<usize> = (0..plans.len()).collect();
+    let mut order: Vec<usize> = (0..plans.len()).filter(|&index| !plans[index].animated).collect();
     order.sort_by_key(|&index| {
-        let Plan { width, height, encoding, .. } = plans[index];
-        Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless))
+        let Plan { width, height, encoding, keep, .. } = plans[index];
+        Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless, keep))
     });
     let mut chains: Vec<Chain> = Vec::new();
     for index in order {
@@ -170,8 +199,8 @@ impl Chain {
 
     /// Steps 3, but for the first of them, to 7. What is left is the smallest.
     fn make(
-        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, pictures: &mut [Option<Picture>],
-        budget: &Budget,
+        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, carried: &Carried,
+        pictures: &mut [Option<Picture>], budget: &Budget,
     ) -> Result<Image, Reject> {
         let mut last: Option<usize> = None;
         for &index in &self.plans {
@@ -189,13 +218,64 @@ impl Chain {
                 image = operate(image, plan, overlay, budget)?;
                 finish(&image, plan, budget)?
             };
-            let Plan { width, height, encoding, .. } = *plan;
+            let Plan { width, height, encoding, keep, .. } = *plan;
+            let exif = carried.exif.as_deref();
+            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let bytes = carry::attach(bytes, encoding.format, carried.icc.as_deref(), exif)?;
             pictures[index] = Some(Picture { width, height, encoding, bytes });
             last = Some(index);
             budget.still_time()?;
         }
         Ok(image)
     }
+}
+
+/// Makes the plans that are animated, each of which is made once: every frame goes through steps 3 to 6.
+fn animate(
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>,
+    pictures: &mut [Option<Picture>], budget: &Budget,
+) -> Result<(), Reject> {
+    let mut different: Vec<&Plan> = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.animated) {
+        if !different.contains(&plan) {
+            different.push(plan);
+        }
+    }
+    if different.is_empty() {
+        return Ok(());
+    }
+    // While a frame is resized: its copy, the buffer between the two passes of the filter, what comes of it
+    // and what the operations make of that.
+    let all = Pixels::Rgba.bytes(header.width, header.height);
+    let made = different.iter().map(|plan| {
+        Pixels::Rgba.bytes(plan.width, header.height) + 3 * Pixels::Rgba.bytes(plan.width, plan.height)
+    });
+    let working = all + made.max().unwrap_or_default();
+    let film = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film).collect();
+    let (conversion, _) = Conversion::of(animation::icc(bytes, header).as_deref(), Pixels::Rgba);
+    let conversion = conversion.map(Arc::new);
+    let show = |raster: Raster, take: Take| {
+        let (stored, orientation, conversion) =
+            (Stored::Raster(raster), header.orientation, conversion.clone());
+        let source = Source { stored, orientation, conversion, icc: None };
+        for (film, plan) in different.iter().enumerate() {
+            let image = source.show(&plan.geometry, Chroma::Full, budget)?;
+            if let Image::Raster(raster) = operate(image, plan, overlay, budget)? {
+                take(film, &raster)?;
+            }
+        }
+        Ok(())
+    };
+    let files = animation::render(bytes, header, &films, working, budget, show)?;
+    for (plan, picture) in plans.iter().zip(pictures) {
+        let file = different.iter().position(|other| plan.animated && *other == plan);
+        if let Some(bytes) = file.and_then(|at| files.get(at).cloned()) {
+            let Plan { width, height, encoding, .. } = *plan;
+            *picture = Some(Picture { width, height, encoding, bytes });
+        }
+    }
+    Ok(())
 }
 
 /// Step 6.
@@ -214,7 +294,7 @@ fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget
 /// Step 7, and of a plain plan the only operation that there may be.
 fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
     let raster = match image {
-        Image::Planes(planes) => return encode_planes(planes, plan.encoding),
+        Image::Planes(planes) => return encode_planes(planes, plan.encoding, budget),
         Image::Raster(raster) => raster,
     };
     let colours = plan.operations.iter().filter_map(|operation| match operation {
@@ -222,12 +302,12 @@ fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject
         _ => None,
     });
     if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
-        return encode(raster, plan.encoding);
+        return encode(raster, plan.encoding, budget);
     }
     budget.afford(2 * raster.bytes())?;
     let mut flat: Raster = raster.clone();
     for colour in colours {
         flat = onto(flat, colour, budget)?;
     }
-    encode(&flat, plan.encoding)
+    encode(&flat, plan.encoding, budget)
 }

@@ -25,13 +25,15 @@
 //! | `radius` | round corners: a length of the shorter side, or `max` | square |
 //! | `pad` | margin around the picture and beyond `w` and `h`: pixels up to 2048 for all sides, or `vertical:horizontal`, or `top:right:bottom:left` | 0 |
 //! | `bg` | what is behind the picture wherever it does not hide it: `rgb`, `rgba`, `rrggbb` or `rrggbbaa` in hexadecimal, or one of the sixteen colours of HTML, or `transparent` | nothing, and white where the format has no alpha |
-//! | `f` | `jpeg`, `png`, `webp` | `webp` |
+//! | `f` | `jpeg`, `png`, `webp`, `avif`, `gif` | `webp` |
 //! | `q` | 1 to 100 | 80 |
 //! | `lossless` | flag | no |
+//! | `animated` | flag: an animation stays one, where the format has them | no: its first frame |
+//! | `keep` | what of the file goes along: `profile` (its own colours, where they are RGB), `copyright`, or `profile:copyright` | nothing: sRGB without a word |
 //!
 //! Lengths are pixels if they are written without a point (`100`) and shares of the side with one (`0.5`,
 //! or `50%`). Flags are written alone or with `=true`, `=false`. `off` takes back `crop`, `trim`, `flip`,
-//! `blur`, `sharpen`, `watermark`, `radius` and `bg`. Numbers have at most four digits after the point;
+//! `blur`, `sharpen`, `watermark`, `radius`, `bg` and `keep`. Numbers have at most four digits after the point;
 //! more are rounded.
 //!
 //! Each thing is done to what the one before it has left: `focus` is a place in what `crop`, `trim`, `flip`
@@ -39,6 +41,8 @@
 
 use std::fmt;
 use std::str::FromStr;
+
+use crate::carry::Keep;
 
 use super::{
     Angle, Colour, Decimal, Encoding, Factor, Fit, Flip, Focus, Length, OutputFormat, Padding, Radius,
@@ -48,7 +52,7 @@ use super::{
 /// More than all keys with their longest values.
 const MOST_TEXT: usize = 1_024;
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 24] = [
     "crop",
     "trim",
     "flip",
@@ -70,6 +74,9 @@ const KEYS: [&str; 21] = [
     "bg",
     "f",
     "q",
+    "lossless",
+    "animated",
+    "keep",
 ];
 
 /// What other programs call them.
@@ -169,9 +176,11 @@ impl Recipe {
             "radius" => self.radius, or_off(radius), "pixels, a share such as 0.1 or 10%, max or off";
             "pad" => self.pad, some(padding), "one, two or four numbers from 0 to 2048 with colons between them";
             "bg" => self.background, or_off(colour), "a colour such as fff, 336699, 33669980, white or transparent, or off";
-            "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png or webp";
+            "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png, webp, avif or gif";
             "q" => self.encoding.quality, some(quality), "1 to 100";
             "lossless" => self.encoding.lossless, flag, FLAG;
+            "animated" => self.animated, flag, FLAG;
+            "keep" => self.keep, some(|text| named(&KEPT, text)), "profile, copyright, profile:copyright or off";
         }
     }
 }
@@ -182,11 +191,19 @@ const FOCUS: &str = "x:y from 0 to 1 (such as 0.3:0.7), center, top, bottom, lef
 const FITS: [(&str, Fit); 4] =
     [("inside", Fit::Inside), ("cover", Fit::Cover), ("contain", Fit::Contain), ("fill", Fit::Fill)];
 const FLIPS: [(&str, Flip); 3] = [("h", Flip::Across), ("v", Flip::Down), ("hv", Flip::Both)];
-const FORMATS: [(&str, OutputFormat); 4] = [
+const KEPT: [(&str, Keep); 4] = [
+    ("profile", Keep { profile: true, copyright: false }),
+    ("copyright", Keep { profile: false, copyright: true }),
+    ("profile:copyright", Keep { profile: true, copyright: true }),
+    ("off", Keep::NOTHING),
+];
+const FORMATS: [(&str, OutputFormat); 6] = [
     ("jpeg", OutputFormat::Jpeg),
     ("jpg", OutputFormat::Jpeg),
     ("png", OutputFormat::Png),
     ("webp", OutputFormat::Webp),
+    ("avif", OutputFormat::Avif),
+    ("gif", OutputFormat::Gif),
 ];
 
 /// A key with what was written after it.
@@ -217,7 +234,7 @@ fn shortened(text: &str) -> String {
 fn near_key(key: &str) -> Option<&'static str> {
     let key = key.to_ascii_lowercase();
     let other = OTHERS.iter().find(|(other, _)| *other == key).map(|(_, meant)| *meant);
-    other.or_else(|| nearest(&key, KEYS.iter().copied().chain(["lossless"])))
+    other.or_else(|| nearest(&key, KEYS.into_iter()))
 }
 
 fn near_value(key: &str, value: &str) -> Option<&'static str> {
@@ -230,6 +247,7 @@ fn near_value(key: &str, value: &str) -> Option<&'static str> {
         "focus" | "watermark" => names(&Focus::NAMED),
         "bg" => names(&Colour::NAMED),
         "f" => names(&FORMATS),
+        "keep" => names(&KEPT),
         "sharpen" => vec!["light", "off"],
         "radius" => vec!["max", "off"],
         _ => return None,
@@ -416,6 +434,8 @@ impl fmt::Display for Recipe {
         let quality = quality.clamp(1, 100);
         write("q", quality != plain.encoding.quality, &quality);
         write("lossless", lossless, &true);
+        write("animated", self.animated, &true);
+        write("keep", self.keep != plain.keep, &name(&KEPT, self.keep).unwrap_or_default());
         f.write_str(&parts.join(",").replace("=true", ""))
     }
 }

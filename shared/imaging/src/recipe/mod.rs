@@ -7,6 +7,8 @@ mod error;
 pub mod grammar;
 mod values;
 
+use crate::carry::Keep;
+
 pub use encoding::{Encoding, OutputFormat};
 pub use error::RecipeError;
 pub use values::{
@@ -59,6 +61,11 @@ pub struct Recipe {
     pub background: Option<Colour>,
     /// How it is encoded.
     pub encoding: Encoding,
+    /// Whether an animation stays one where the format has animations. Otherwise its first frame is shown,
+    /// which is what a ladder of previews wants: a moving rendering takes as much work as it has frames.
+    pub animated: bool,
+    /// What of the file it carries on.
+    pub keep: Keep,
 }
 
 impl Recipe {
@@ -85,6 +92,8 @@ impl Recipe {
             pad: Padding::NONE,
             background: None,
             encoding,
+            animated: false,
+            keep: Keep::NOTHING,
         }
     }
 
