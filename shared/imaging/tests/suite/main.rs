@@ -6,6 +6,7 @@ mod cleaning;
 mod colours;
 mod headers;
 mod hostile;
+mod inputs;
 mod made;
 mod metadata;
 mod photographs;
