@@ -44,8 +44,6 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("planar tiff", fixture!("tiff/planar-tiles.tiff").to_vec()),
         ("palette tiff", fixture!("tiff/palette4.tiff").to_vec()),
         ("bmp", fixture!("bmp/v4-alpha.bmp").to_vec()),
-        ("palette bmp", fixture!("bmp/gray8.bmp").to_vec()),
-        ("bmp with runs", fixture!("bmp/rle8.bmp").to_vec()),
         ("gif", gif((20, 16), &[(0, 0, 20, 16), (3, 3, 9, 9)], true)),
     ]
 }

@@ -30,7 +30,7 @@ macro_rules! shows {
 #[test]
 fn avif_of_every_kind_shows_its_picture() {
     let expected = drawing();
-    shows!(expected, Format::Avif, false, 2.5, "avif/420.avif" "avif/422.avif" "avif/limited.avif");
+    shows!(expected, Format::Avif, false, 3.0, "avif/420.avif" "avif/422.avif" "avif/limited.avif");
     shows!(expected, Format::Avif, false, 1.5, "avif/444.avif");
     shows!(drawing_with_alpha(), Format::Avif, true, 1.5, "avif/alpha.avif" "avif/premultiplied.avif");
     shows!(gray(&expected), Format::Avif, false, 1.0, "avif/gray.avif");
@@ -55,7 +55,7 @@ fn tiff_of_every_kind_shows_its_picture() {
         "tiff/strips-lzw.tiff" "tiff/tiles-deflate.tiff" "tiff/planar-strips.tiff" "tiff/pages.tiff"
         "tiff/unspecified-extra.tiff");
     shows!(expected, Format::Tiff, false, 0.5, "tiff/rgb16-deflate.tiff" "tiff/rgb16-big-endian.tiff");
-    shows!(expected, Format::Tiff, false, 4.0, "tiff/rgb-jpeg.tiff" "tiff/tiles-jpeg.tiff");
+    shows!(expected, Format::Tiff, false, 5.0, "tiff/rgb-jpeg.tiff" "tiff/tiles-jpeg.tiff");
     // 200 colours and 16.
     shows!(expected, Format::Tiff, false, 5.0, "tiff/palette.tiff");
     shows!(expected, Format::Tiff, false, 20.0, "tiff/palette4.tiff");
@@ -138,11 +138,17 @@ fn heif_turns_by_its_properties() {
 
 #[test]
 fn the_exif_block_does_not_turn_heif() {
-    // It says 6, and no property says so.
-    let header = header(fixture!("heic/exif.heic"));
-    assert_eq!(header.orientation, Orientation::Upright);
-    let difference = all(fixture!("heic/exif.heic")).difference(&drawing());
-    assert!(difference < 2.5, "{difference}");
+    // Both say "turn by 90 degrees"; then the property says that there is nothing to do.
+    let mut file = fixture!("heic/exif.heic").to_vec();
+    assert!(file.windows(10).any(|ten| ten == b"\x01\x12\0\x03\0\0\0\x01\0\x06"));
+    assert_eq!(header(&file).orientation, Orientation::Turn90);
+    let turned = all(&file);
+    let property = file.windows(4).position(|kind| kind == b"irot").unwrap();
+    file[property + 4] = 0;
+    assert_eq!(header(&file).orientation, Orientation::Upright);
+    let stored = all(&file);
+    assert_eq!((stored.width, stored.height), (turned.height, turned.width));
+    assert_eq!(stored.at(0, 0), turned.at(turned.width - 1, 0));
 }
 
 #[test]
@@ -170,7 +176,7 @@ fn profiles_of_every_format_are_applied() {
         [fixture!("avif/wide-gamut.avif"), fixture!("heic/wide-gamut.heic"), fixture!("bmp/v5-profile.bmp")]
     {
         let difference = all(file).difference(&expected);
-        assert!(difference < 3.0, "{:?}: {difference}", header(file).format);
+        assert!(difference < 4.0, "{:?}: {difference}", header(file).format);
     }
 }
 
@@ -286,7 +292,8 @@ fn a_bomb_in_a_new_format_costs_a_header_read() {
     }
     // A tile far larger than the picture.
     let mut tiff = fixture!("tiff/tiles-deflate.tiff").to_vec();
-    let tile = tiff.windows(4).position(|four| four == b"\x42\x01\x03\0").unwrap();
+    let tile =
+        tiff.windows(4).position(|four| matches!(four, b"\x42\x01\x03\0" | b"\x42\x01\x04\0")).unwrap();
     tiff[tile + 2] = 4;
     tiff[tile + 8..tile + 12].copy_from_slice(&0x7fff_fff0_u32.to_le_bytes());
     let checked = probe(&tiff).and_then(|header| Limits::default().check(&header, 9));
@@ -321,4 +328,15 @@ fn a_directory_that_points_at_itself_is_walked_once() {
     process(&file, &[]).unwrap();
     imaging::metadata(&file, &header(&file));
     assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_bitmap_may_lack_its_last_padding_or_mark_and_no_more() {
+    for file in [fixture!("bmp/gray8.bmp"), fixture!("bmp/rle8.bmp"), fixture!("bmp/palette4.bmp")] {
+        for end in (54..file.len() - 4).step_by(7) {
+            let reject = process(&file[..end], &[]).unwrap_err();
+            assert_eq!(reject.code(), "truncated", "cut at {end} of {}", file.len());
+        }
+        assert_eq!(all(&file[..file.len() - 1]), all(file));
+    }
 }
