@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
 
+mod animations;
+mod carrying;
 mod cleaning;
 mod colours;
+mod facts;
 mod headers;
 mod hostile;
 mod inputs;
 mod made;
 mod metadata;
+mod moving;
 mod photographs;
 mod planning;
 mod rendering;
