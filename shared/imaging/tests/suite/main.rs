@@ -4,6 +4,7 @@
 
 mod cleaning;
 mod colours;
+mod encoding;
 mod headers;
 mod hostile;
 mod made;

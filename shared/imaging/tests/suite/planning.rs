@@ -31,6 +31,7 @@ fn dimensions_follow_the_documented_rounding() {
     assert_eq!(plan((1, 30_000), 5, OutputFormat::Webp), (1, 16_383));
     assert_eq!(plan((30_000, 15_000), 30_000, OutputFormat::Webp), (16_383, 8_192));
     assert_eq!(plan((30_000, 15_000), 30_000, OutputFormat::Png), (30_000, 15_000));
+    assert_eq!(plan((70_000, 3), 70_000, OutputFormat::Avif), (65_535, 3));
 }
 
 #[test]
@@ -43,7 +44,12 @@ fn quality_is_taken_as_the_nearest_that_there_is() {
 }
 
 fn format() -> impl Strategy<Value = OutputFormat> {
-    prop_oneof![Just(OutputFormat::Jpeg), Just(OutputFormat::Png), Just(OutputFormat::Webp)]
+    prop_oneof![
+        Just(OutputFormat::Jpeg),
+        Just(OutputFormat::Png),
+        Just(OutputFormat::Webp),
+        Just(OutputFormat::Avif),
+    ]
 }
 
 proptest! {
