@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use imaging::{Budget, Limits, OutputFormat, Plan, Recipe};
+use imaging::{Budget, Encoding, Limits, OutputFormat, Plan, Recipe};
 use rustix::time::{ClockId, clock_gettime};
 
 /// What an upload becomes.
@@ -34,7 +34,7 @@ fn outputs(job: &str) -> Option<&'static [(u32, OutputFormat)]> {
 }
 
 fn recipe(width: u32, format: OutputFormat, quality: u8) -> Recipe {
-    Recipe { width, format, quality }
+    Recipe::of_width(width, Encoding { format, quality, lossless: false })
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,3 @@
-use crate::Header;
-
 /// What a rendering is encoded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
@@ -40,7 +38,7 @@ impl OutputFormat {
     }
 
     /// The longest side that the format can express.
-    fn longest_side(self) -> u32 {
+    pub(crate) fn longest_side(self) -> u32 {
         match self {
             Self::Jpeg => 65_535,                 // ITU-T T.81, B.2.2
             Self::Avif => 65_535,                 // one more in AV1 (5.5.1), but not in rav1e
@@ -71,54 +69,4 @@ impl Encoding {
             OutputFormat::Png => false,
         }
     }
-}
-
-/// What was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recipe {
-    /// At most so wide. A picture is never made larger than it is.
-    pub width: u32,
-    /// How it is encoded.
-    pub encoding: Encoding,
-}
-
-/// A recipe resolved against a real picture: nothing in it can fail any more but the codec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
-    /// The exact width of the result.
-    pub width: u32,
-    /// The exact height of the result.
-    pub height: u32,
-    /// How it is encoded, with a quality of 1 to 100.
-    pub encoding: Encoding,
-}
-
-impl Recipe {
-    /// Resolves this recipe for a picture.
-    ///
-    /// The width is the smallest of the recipe's, the picture's and what the format can hold. The
-    /// height follows the picture's shape, rounded to the nearest whole pixel, halves up, and is at
-    /// least 1. Where that is more than the format can hold, the height is what it can hold, and the
-    /// width follows by the same rule.
-    pub fn plan(&self, header: &Header) -> Plan {
-        let longest = self.encoding.format.longest_side();
-        let (full_width, full_height) = (header.width.max(1), header.height.max(1));
-
-        let width = self.width.clamp(1, full_width.min(longest));
-        let height = proportional(full_height, width, full_width);
-        let (width, height) = if height > longest {
-            (proportional(full_width, longest, full_height), longest)
-        } else {
-            (width, height)
-        };
-        let encoding = Encoding { quality: self.encoding.quality.clamp(1, 100), ..self.encoding };
-        Plan { width, height, encoding }
-    }
-}
-
-/// `full * part / whole`, rounded halves up, at least 1. `part` is at most `whole`.
-fn proportional(full: u32, part: u32, whole: u32) -> u32 {
-    let (full, part, whole) = (u64::from(full), u64::from(part), u64::from(whole));
-    let rounded = (2 * full * part + whole) / (2 * whole);
-    u32::try_from(rounded.max(1)).expect("a part of a u32 is a u32")
 }
