@@ -148,7 +148,7 @@ fn alpha_is_kept_and_what_is_hidden_does_not_show() {
 #[test]
 fn avif_of_the_smallest_and_the_longest_sides() {
     for (width, height) in
-        [(1, 1), (1, 2), (2, 1), (3, 5), (1, 211), (211, 1), (17, 13), (65_535, 1), (1, 65_535)]
+        [(1, 1), (1, 2), (2, 1), (3, 5), (1, 211), (211, 1), (17, 13), (30_000, 1), (1, 30_000)]
     {
         let picture = plain(width, height, [200, 100, 50, 255]);
         let file = encoded(&png(&picture), OutputFormat::Avif, 90, false);
