@@ -1,4 +1,4 @@
-//! libwebp, behind a safe interface: the only `unsafe` code of this crate.
+//! libwebp's stills, behind a safe interface.
 //!
 //! Every function passes C a pointer together with a length that it computes from the slice itself, and
 //! checks that the sizes it announces are what the slice holds. libwebp keeps none of the pointers after

@@ -5,9 +5,10 @@ mod chroma;
 mod jpeg;
 mod palette;
 mod png;
-mod quality;
-mod webp;
+pub(crate) mod quality;
+pub(crate) mod webp;
 
+use crate::animation;
 use crate::limits::Budget;
 use crate::planes::Planes;
 use crate::raster::Raster;
@@ -22,6 +23,7 @@ pub(crate) fn encode(raster: &Raster, encoding: Encoding, budget: &Budget) -> Re
         OutputFormat::Webp if encoding.lossless => webp::encode_lossless(raster),
         OutputFormat::Webp => webp::encode(raster, encoding.quality),
         OutputFormat::Avif => avif::encode(raster, best_if_lossless(encoding), budget),
+        OutputFormat::Gif => animation::still_gif(raster),
     })
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn encode_planes(planes: &Planes, encoding: Encoding, budget: &Budget
         OutputFormat::Jpeg => jpeg::encode_planes(planes, best_if_lossless(encoding)),
         OutputFormat::Webp => webp::encode_planes(planes, encoding.quality),
         OutputFormat::Avif => avif::encode_planes(planes, best_if_lossless(encoding), budget),
-        OutputFormat::Png => Err(REFUSED),
+        OutputFormat::Png | OutputFormat::Gif => Err(REFUSED),
     })
 }
 
@@ -40,4 +42,4 @@ fn best_if_lossless(encoding: Encoding) -> u8 {
 }
 
 /// An encoder refused pixels that every plan makes sure it can take.
-const REFUSED: Reject = Reject::Undecodable("it cannot be encoded");
+pub(crate) const REFUSED: Reject = Reject::Undecodable("it cannot be encoded");

@@ -17,7 +17,7 @@ const EQUAL: [Equal; 3] = [
 ];
 
 /// libwebp's quality for one on the scale.
-pub(super) fn webp(quality: u8) -> u8 {
+pub(crate) fn webp(quality: u8) -> u8 {
     between(quality, |equal| equal.webp)
 }
 

@@ -5,7 +5,7 @@ use crate::planes::{Chroma, Planes};
 use crate::raster::{Pixels, Raster};
 
 /// libwebp's default, in the middle between 0 (fast) and 6 (small).
-const METHOD: u8 = 4;
+pub(crate) const METHOD: u8 = 4;
 
 pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     let size = (raster.width, raster.height);

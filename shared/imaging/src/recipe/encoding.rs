@@ -9,6 +9,8 @@ pub enum OutputFormat {
     Webp,
     /// AVIF of 8 bits a sample, with alpha where there is any; chroma halved where that does not show.
     Avif,
+    /// GIF, at most 255 colours a frame, of which each is transparent or not; the quality has no meaning.
+    Gif,
 }
 
 impl OutputFormat {
@@ -19,6 +21,7 @@ impl OutputFormat {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Avif => "image/avif",
+            Self::Gif => "image/gif",
         }
     }
 
@@ -29,6 +32,7 @@ impl OutputFormat {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Avif => "avif",
+            Self::Gif => "gif",
         }
     }
 
@@ -37,10 +41,18 @@ impl OutputFormat {
         !matches!(self, Self::Jpeg)
     }
 
+    /// Whether it can hold an animation, of those that are written.
+    pub(crate) fn moves(self) -> bool {
+        match self {
+            Self::Webp | Self::Gif => true,
+            Self::Jpeg | Self::Png | Self::Avif => false,
+        }
+    }
+
     /// The longest side that the format can express.
     pub(crate) fn longest_side(self) -> u32 {
         match self {
-            Self::Jpeg => 65_535,                 // ITU-T T.81, B.2.2
+            Self::Jpeg | Self::Gif => 65_535,     // ITU-T T.81, B.2.2; GIF 89a, 18
             Self::Avif => 65_535,                 // one more in AV1 (5.5.1), but not in rav1e
             Self::Png => i32::MAX.unsigned_abs(), // PNG, 11.2.1
             Self::Webp => 16_383,                 // RFC 9649, 2.6
@@ -66,7 +78,7 @@ impl Encoding {
         match self.format {
             OutputFormat::Jpeg | OutputFormat::Avif => true,
             OutputFormat::Webp => !self.lossless,
-            OutputFormat::Png => false,
+            OutputFormat::Png | OutputFormat::Gif => false,
         }
     }
 }
