@@ -6,6 +6,7 @@ mod animations;
 mod carrying;
 mod cleaning;
 mod colours;
+mod encoding;
 mod facts;
 mod headers;
 mod hostile;
