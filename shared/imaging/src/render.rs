@@ -116,8 +116,8 @@ fn animated(
     // While a frame is resized, the buffer between the two passes of the filter and what comes of it.
     let working =
         Pixels::Rgba.bytes(stored.0, header.stored_size().1) + 2 * Pixels::Rgba.bytes(stored.0, stored.1);
-    let film = |plan: &Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
-    let films: Vec<Film> = different.iter().map(film).collect();
+    let film_of = |plan: &Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film_of).collect();
     let icc = animation::icc(bytes, header);
     let transform = icc.and_then(|icc| colour::transform(&icc, Pixels::Rgba));
     let show = |mut raster: Raster, take: Take| {
@@ -130,7 +130,7 @@ fn animated(
         }
         Ok(())
     };
-    let files = animation::render(bytes, header, &films, working, budget, show)?;
+    let made = animation::render(bytes, header, &films, working, budget, show)?;
     let made = |&index: &usize| different.iter().position(|plan| *plan == plans[index]);
     Ok(places.iter().filter_map(made).filter_map(|at| files.get(at).cloned()).collect())
 }
