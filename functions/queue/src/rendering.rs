@@ -48,7 +48,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
                 VariantFormat::Png => OutputFormat::Png,
             };
             let encoding = Encoding { format, quality: QUALITY, lossless: false };
-            Recipe { width: preset.width(), encoding, animated: false }.plan(&header)
+            Recipe::of_width(preset.width(), encoding).plan(&header)
         })
         .collect();
     let rendered = imaging::render(upload, &header, &plans, budget).map_err(|reject| failure(&reject))?;

@@ -27,8 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let header = imaging::probe(&file)?;
     Limits::default().check(&header, file.len() as u64)?;
     let plan = |&(width, format): &(u32, OutputFormat)| {
-        Recipe { width, encoding: Encoding { format, quality: 80, lossless: false }, animated: false }
-            .plan(&header)
+        Recipe::of_width(width, Encoding { format, quality: 80, lossless: false }).plan(&header)
     };
     let plans: Vec<Plan> = recipes.iter().map(plan).collect();
     let budget = Budget { deadline: start + Duration::from_mins(1), memory: 1 << 30 };

@@ -1,6 +1,7 @@
 use crate::Reject;
 use crate::limits::Budget;
 use crate::raster::Raster;
+use crate::window::Window;
 
 /// How a stored picture has to be turned to stand upright: the EXIF tag 0x0112.
 ///
@@ -93,6 +94,17 @@ impl Orientation {
         (across, down)
     }
 
+    /// Where a window of the upright picture, whose sides count as 1, is in the stored one.
+    pub(crate) fn stored(self, window: Window) -> Window {
+        let Window { x, y, width, height } = window;
+        let (x, y, width, height) =
+            if self.upright((0, 1)) == (0, 1) { (x, y, width, height) } else { (y, x, height, width) };
+        let (across, down) = self.reverses();
+        let x = if across { 1.0 - x - width } else { x };
+        let y = if down { 1.0 - y - height } else { y };
+        Window { x, y, width, height }
+    }
+
     /// Turns stored dimensions into upright ones. It is its own inverse.
     pub(crate) fn upright(self, (width, height): (u32, u32)) -> (u32, u32) {
         match self {
@@ -171,6 +183,21 @@ mod tests {
             assert_eq!((upright.width, upright.height), size, "orientation {value}");
             assert_eq!(upright.data, data, "orientation {value}");
             assert_eq!(u32::from(orientation.to_exif()), value);
+        }
+    }
+
+    #[test]
+    fn a_window_shows_the_same_stored_or_upright() {
+        for orientation in (1..=8).map(Orientation::from_exif) {
+            let upright = orient(stored(), orientation, &Budget::for_tests()).unwrap();
+            let (width, height) = (f64::from(upright.width), f64::from(upright.height));
+            for (at, pixel) in upright.data.iter().enumerate() {
+                let (x, y) = (at % upright.width as usize, at / upright.width as usize);
+                let window = Window { x: x as f64, y: y as f64, width: 1.0, height: 1.0 };
+                let Window { x, y, .. } = orientation.stored(window.scaled(1.0 / width, 1.0 / height));
+                let index = (y * 2.0).round() * 3.0 + (x * 3.0).round();
+                assert_eq!(f64::from(*pixel), index + 1.0, "{orientation:?}");
+            }
         }
     }
 

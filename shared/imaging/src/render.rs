@@ -1,26 +1,29 @@
+use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use crate::animation::{Film, Take};
-use crate::container::jpeg::{self as jpeg_file, Whole};
+use crate::animation::{self, Film, Take};
+use crate::colour::Conversion;
+use crate::container::jpeg as jpeg_file;
 use crate::decode::{Decoded, decode};
-use crate::encode::{encode, encode_planes};
+use crate::encode::{REFUSED, encode, encode_planes};
 use crate::facts::{Facts, facts};
-use crate::flatten::onto_white;
 use crate::image::Image;
 use crate::limits::Budget;
-use crate::orientation::orient;
+use crate::operations::{Operation, Overlay, onto};
+use crate::plan::{Geometry, Plan};
 use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
-use crate::recipe::{Encoding, Plan};
-use crate::resize::resize;
-use crate::{Format, Header, Reject, animation, codec, colour, jpeg};
+use crate::recipe::Encoding;
+use crate::source::{Source, Stored};
+use crate::{Format, Header, Note, Reject, carry, codec, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// As planned.
+    /// As planned, or what was left of it by trimming.
     pub width: u32,
-    /// As planned.
+    /// As planned, or what was left of it by trimming.
     pub height: u32,
     /// As planned.
     pub encoding: Encoding,
@@ -35,168 +38,301 @@ pub struct Rendered {
     pub pictures: Vec<Picture>,
     /// Of the picture, not of any one rendering.
     pub facts: Facts,
+    /// What the file asked for and did not get.
+    pub notes: Vec<Note>,
 }
 
-/// How large the picture is made to be looked at when nothing is to be rendered from it.
+/// How large the picture is made to be looked at when nothing of all of it is to be rendered.
 const LOOK: u32 = 100;
 
-/// Makes all renderings of one picture. Of an animation those of its first frame, and where a plan is
-/// animated, of all of them, in a pass of their own (see [`crate::animation`]).
+/// Makes all renderings of one picture. Of an animation those of its first frame and, where a plan is
+/// animated, of all of them, in one more pass: every frame goes the way of a still to the encoder.
 ///
-/// The file is decoded once, as small as the largest plan allows, and brought to that plan's size; only
-/// then come colours and orientation, which are the cheaper the fewer the pixels. Each plan is made from
-/// the next larger one. Between any two steps the budget is checked.
+/// The file is decoded once, as small as the plans allow. A plan of nothing but a place and a size is made
+/// from the next larger one that shows the same; the others, and the largest of each place, from what was
+/// decoded. Between any two steps the budget is checked.
 ///
-/// The steps and what each leaves behind:
+/// The steps of a plan and what each leaves behind:
 ///
 /// 1. **decode** (scale on load): the file's own colours and orientation;
-/// 2. **resize** to the largest plan;
-/// 3. **colour**: sRGB;
-/// 4. **orient**: upright;
-/// 5. for every plan, from the largest to the smallest: **resize**, **flatten** where the format has no
-///    alpha, **encode**;
-/// 6. **facts**, from the smallest.
+/// 2. **trim**, where it is asked for: where the border ends;
+/// 3. **crop** and **resize**, aligned to the fraction of a pixel;
+/// 4. **colour**: sRGB; cheap, now that the pixels are few (before the resize if light is to be averaged);
+/// 5. **orient**: upright, and turned as asked for;
+/// 6. what else is asked for, in this order: **rotate** by less than a quarter, **blur**, **sharpen**,
+///    **gray**, **brighten**, **saturate**, **watermark**, **round**, **extend**, **flatten**;
+/// 7. **encode**.
 ///
-/// Photographs in JPEG go through the same steps as luma and chroma, which is how they are stored and how
-/// JPEG and WebP store them again; RGB is made where a step needs it, after the resize: for colour
-/// profiles, for PNG, and of the smallest for the facts.
+/// Photographs in JPEG go through the first steps as luma and chroma, which is how they are stored and how
+/// JPEG and WebP store them again; RGB is made where a step needs it, after the resize: for colour profiles,
+/// for most operations, for PNG, and of the smallest for the facts.
 pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Rendered, Reject> {
-    budget.still_time()?;
-    let mut order: Vec<usize> = (0..plans.len()).collect();
-    order.sort_by_key(|&index| {
-        let Plan { width, height, encoding, animated } = plans[index];
-        Reverse((width, height, encoding.format.extension(), encoding.lossless, encoding.quality, animated))
-    });
-    let (moving, order): (Vec<_>, Vec<_>) = order.into_iter().partition(|&index| plans[index].animated);
-    let largest = order.first().map_or((LOOK.min(header.width), LOOK.min(header.height)), |&index| {
-        (plans[index].width, plans[index].height)
-    });
-
-    let chroma = if plans.iter().all(|plan| plan.encoding.format.halves_chroma()) {
-        Chroma::Half
-    } else {
-        Chroma::Full
-    };
-    let (mut image, opaque) = prepare(bytes, header, largest, chroma, budget)?;
-    let mut pictures: Vec<Option<Picture>> = vec![None; plans.len()];
-    let mut last: Option<usize> = None;
-    for index in order {
-        let plan = plans[index];
-        // A small picture has the same plan at every width above its own.
-        if let Some(last) = last.filter(|&last| plans[last] == plan) {
-            let twin = pictures[last].clone();
-            pictures[index] = twin;
-            continue;
-        }
-        image = image.resize((plan.width, plan.height), budget)?;
-        budget.still_time()?;
-        let bytes = finish(&image, plan.encoding, budget)?;
-        let Plan { width, height, encoding, .. } = plan;
-        pictures[index] = Some(Picture { width, height, encoding, bytes });
-        last = Some(index);
-        budget.still_time()?;
-    }
-    let facts = facts(image, opaque, budget)?;
-    for (index, bytes) in moving.iter().zip(animated(bytes, header, plans, &moving, budget)?) {
-        let Plan { width, height, encoding, .. } = plans[*index];
-        pictures[*index] = Some(Picture { width, height, encoding, bytes });
-    }
-    Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
+    render_marked(bytes, header, plans, None, budget)
 }
 
-/// The files of the plans at these places, in this order, each of which is made once: all frames go through
-/// steps 1 to 5.
+/// The same with a picture for the watermarks that are asked for.
+pub fn render_marked(
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
+) -> Result<Rendered, Reject> {
+    budget.still_time()?;
+    let Prepared { source, opaque, note } = prepare(bytes, header, plans, budget)?;
+    let copyright = plans.iter().any(|plan| plan.keep.copyright);
+    let exif = copyright.then(|| carry::copyright(bytes, header)).flatten();
+    let plans = plans.iter().map(|plan| trimmed(plan, &source, budget));
+    let plans = plans.collect::<Result<Vec<Plan>, Reject>>()?;
+    let (moving, still): (Vec<usize>, Vec<usize>) =
+        (0..plans.len()).partition(|&index| plans[index].animated);
+    let (still, last) = chains(still, &plans, header);
+
+    let mut pictures = vec![None; plans.len()];
+    for chain in still {
+        let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
+        budget.still_time()?;
+        let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
+        let mut done = |index: usize, image: &Image| {
+            pictures[index] = Some(finish(image, &plans[index], &carried, budget)?);
+            Ok(())
+        };
+        chain.make(image, &plans, overlay, budget, &mut done)?;
+    }
+    let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
+    budget.still_time()?;
+    let carried = Carried { icc: None, exif };
+    let image = last.make(image, &plans, overlay, budget, &mut |index, image| {
+        pictures[index] = Some(finish(image, &plans[index], &carried, budget)?);
+        Ok(())
+    })?;
+    let facts = facts(image, header, opaque, budget)?;
+
+    let files = animated(bytes, header, moving, &plans, overlay, budget)?;
+    for Moving { index, file, icc } in files {
+        pictures[index] = Some(packed(file, &plans[index], &Carried { icc, exif: carried.exif.clone() })?);
+    }
+    let twin = |index: usize| (0..plans.len()).filter(|&other| plans[other] == plans[index]);
+    let made = |index| twin(index).find_map(|other: usize| pictures[other].clone());
+    let pictures = (0..plans.len()).filter_map(made).collect();
+    Ok(Rendered { pictures, facts, notes: note.into_iter().collect() })
+}
+
+/// A file with all frames.
+struct Moving {
+    index: usize,
+    file: Vec<u8>,
+    icc: Option<Vec<u8>>,
+}
+
+/// Steps 1 to 7 of all frames, for these plans, of which equal ones are made once.
 fn animated(
-    bytes: &[u8], header: &Header, plans: &[Plan], places: &[usize], budget: &Budget,
-) -> Result<Vec<Vec<u8>>, Reject> {
-    let mut different: Vec<Plan> = places.iter().map(|&index| plans[index]).collect();
-    different.dedup();
-    let Some(largest) = different.first() else { return Ok(Vec::new()) };
-    let stored = header.orientation.upright((largest.width, largest.height));
-    // While a frame is resized, the buffer between the two passes of the filter and what comes of it.
-    let working =
-        Pixels::Rgba.bytes(stored.0, header.stored_size().1) + 2 * Pixels::Rgba.bytes(stored.0, stored.1);
-    let film_of = |plan: &Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
-    let films: Vec<Film> = different.iter().map(film_of).collect();
+    bytes: &[u8], header: &Header, moving: Vec<usize>, plans: &[Plan], overlay: Option<&Overlay>,
+    budget: &Budget,
+) -> Result<Vec<Moving>, Reject> {
+    if moving.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut chains, last) = chains(moving, plans, header);
+    chains.push(last);
+    let mut made: Vec<usize> = chains.iter().flat_map(|chain| chain.plans.iter().copied()).collect();
+    made.dedup_by(|a, b| plans[*a] == plans[*b]);
+    let film = |&index: &usize| {
+        let Plan { width, height, encoding, .. } = plans[index];
+        Film { size: (width, height), encoding }
+    };
+    let films: Vec<Film> = made.iter().map(film).collect();
+
     let icc = animation::icc(bytes, header);
-    let transform = icc.and_then(|icc| colour::transform(&icc, Pixels::Rgba));
-    let show = |mut raster: Raster, take: Take| {
-        raster = resize(raster, stored, budget)?;
-        raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
-        raster = orient(raster, header.orientation, budget)?;
-        for (film, Film { size, .. }) in films.iter().enumerate() {
-            raster = resize(raster, *size, budget)?;
-            take(film, &raster)?;
+    let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
+    let mut profiles: Vec<Option<Vec<u8>>> = vec![None; made.len()];
+    let show = |raster: Raster, budget: &Budget, take: Take| {
+        let (stored, orientation) = (Stored::Raster(raster), header.orientation);
+        let source = Source { stored, orientation, conversion: conversion.clone(), icc: icc.clone() };
+        for chain in chains.iter().filter(|chain| !chain.plans.is_empty()) {
+            let image = source.show(&chain.geometry, Chroma::Full, budget)?;
+            budget.still_time()?;
+            chain.make(image, plans, overlay, budget, &mut |index, image| {
+                let Image::Raster(raster) = image else { return Err(REFUSED) };
+                let film = made.iter().position(|&other| other == index).ok_or(REFUSED)?;
+                if profiles[film].is_none() {
+                    profiles[film] = source.carries(&chain.geometry);
+                }
+                take(film, &flattened(raster, &plans[index], budget)?)
+            })?;
         }
         Ok(())
     };
-    let made = animation::render(bytes, header, &films, working, budget, show)?;
-    let made = |&index: &usize| different.iter().position(|plan| *plan == plans[index]);
-    Ok(places.iter().filter_map(made).filter_map(|at| files.get(at).cloned()).collect())
+    let files = animation::render(bytes, header, &films, budget, show)?;
+    let moving = made.into_iter().zip(files).zip(profiles);
+    Ok(moving.map(|((index, file), icc)| Moving { index, file, icc }).collect())
 }
 
-/// Steps 1 to 4: the picture at the size of the largest plan, sRGB, upright; and whether it is opaque.
-fn prepare(
-    bytes: &[u8], header: &Header, largest: (u32, u32), chroma: Chroma, budget: &Budget,
-) -> Result<(Image, bool), Reject> {
-    let stored = header.orientation.upright(largest);
+struct Prepared {
+    source: Source,
+    opaque: bool,
+    note: Option<Note>,
+}
+
+/// What goes along with the pixels of a rendering that asks for it.
+struct Carried {
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+}
+
+/// Step 1, and the colour profile; and whether the picture is opaque.
+fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
+    let orientation = header.orientation;
+    let least = (LOOK.min(header.width), LOOK.min(header.height));
+    let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
+    let wanted = header.orientation.upright(wanted);
     if header.format == Format::Jpeg {
         let whole = jpeg_file::whole(bytes)?;
         if jpeg::is_ours(&whole) {
-            return Ok((photograph(bytes, &whole, header, stored, chroma, budget)?, true));
+            let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
+            let icc = jpeg_file::icc(bytes);
+            let (conversion, note) = Conversion::of(icc.as_deref(), pixels);
+            let half = conversion.is_none() && plans.iter().all(Plan::keeps_planes);
+            let chroma = if half { Chroma::Half } else { Chroma::Full };
+            let decode = || jpeg::decode(bytes, &whole.frame, header, wanted, chroma.samples(wanted), budget);
+            let stored = Stored::Planes(codec::guard(decode)?);
+            budget.still_time()?;
+            let conversion = conversion.map(Arc::new);
+            let source = Source { stored, orientation, conversion, icc };
+            return Ok(Prepared { source, opaque: true, note });
         }
     }
 
-    let Decoded { mut raster, icc } = decode(bytes, header, stored, budget)?;
+    let Decoded { mut raster, icc } = decode(bytes, header, wanted, budget)?;
     budget.still_time()?;
-
     let opaque = raster.is_opaque();
     if opaque {
         raster.drop_alpha();
     }
-    raster = resize(raster, stored, budget)?;
-    budget.still_time()?;
-
-    let transform = icc.and_then(|icc| colour::transform(&icc, raster.pixels));
-    raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
-    budget.still_time()?;
-
-    raster = orient(raster, header.orientation, budget)?;
-    budget.still_time()?;
-    Ok((Image::Raster(raster), opaque))
+    let (conversion, note) = Conversion::of(icc.as_deref(), raster.pixels);
+    let (stored, conversion) = (Stored::Raster(raster), conversion.map(Arc::new));
+    let source = Source { stored, orientation, conversion, icc };
+    Ok(Prepared { source, opaque, note })
 }
 
-/// The same for a JPEG that need not be made RGB first. Chroma stays whole if a colour profile has to be
-/// applied.
-fn photograph(
-    bytes: &[u8], whole: &Whole, header: &Header, stored: (u32, u32), chroma: Chroma, budget: &Budget,
-) -> Result<Image, Reject> {
-    let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
-    let transform = jpeg_file::icc(bytes).and_then(|icc| colour::transform(&icc, pixels));
-    let chroma = if transform.is_some() { Chroma::Full } else { chroma };
+/// Step 2.
+fn trimmed(plan: &Plan, source: &Source, budget: &Budget) -> Result<Plan, Reject> {
+    let Some((levels, _)) = plan.trim else { return Ok(plan.clone()) };
+    let Geometry { crop, full, .. } = plan.geometry;
+    Ok(plan.trimmed(source.within_border(crop, full, levels, budget)?))
+}
 
-    let decode = || jpeg::decode(bytes, &whole.frame, header, stored, chroma.samples(stored), budget);
-    let planes = codec::guard(decode)?;
-    budget.still_time()?;
+/// Plans that show the same, each not larger than the one before it; or equal ones.
+struct Chain {
+    geometry: Geometry,
+    plans: Vec<usize>,
+}
 
-    let planes = planes.resize_upright(stored, chroma, header.orientation, budget)?;
-    budget.still_time()?;
-
-    if chroma == Chroma::Half {
-        return Ok(Image::Planes(planes));
+/// Puts the plans at these places into chains, and apart from them the one that shows all of the picture as it is, in which there
+/// may be no plan.
+fn chains(mut order: Vec<usize>, plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
+    order.sort_by_key(|&index| {
+        let Plan { width, height, encoding, keep, .. } = plans[index];
+        Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless, keep))
+    });
+    let mut chains: Vec<Chain> = Vec::new();
+    for index in order {
+        let plan = &plans[index];
+        let found = chains.iter_mut().find(|chain| {
+            let Some(&last) = chain.plans.last() else { return false };
+            let last = &plans[last];
+            *last == *plan || last.is_plain() && plan.is_plain() && plan.geometry.follows(&last.geometry)
+        });
+        match found {
+            Some(chain) => chain.plans.push(index),
+            None => chains.push(Chain { geometry: plan.geometry, plans: vec![index] }),
+        }
     }
-    let raster = colour::to_srgb(planes.into_raster(budget)?, transform.as_ref(), budget)?;
-    budget.still_time()?;
+    let all = chains.iter().position(|chain| {
+        chain.geometry.shows_all() && chain.plans.iter().all(|&index| plans[index].is_plain())
+    });
+    let last = match all {
+        Some(at) => chains.remove(at),
+        None => {
+            let full = (header.width.max(1), header.height.max(1));
+            Chain { geometry: Geometry::look(full, LOOK), plans: Vec::new() }
+        }
+    };
+    (chains, last)
+}
+
+impl Chain {
+    fn chroma(&self, plans: &[Plan]) -> Chroma {
+        let half = self.plans.iter().all(|&index| plans[index].keeps_planes());
+        if half { Chroma::Half } else { Chroma::Full }
+    }
+
+    /// Steps 3, but for the first of them, to 6, after each of which `done` is called, of equal plans for the
+    /// first. What is left is the smallest.
+    fn make(
+        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
+        done: &mut dyn FnMut(usize, &Image) -> Result<(), Reject>,
+    ) -> Result<Image, Reject> {
+        let mut last: Option<usize> = None;
+        for &index in &self.plans {
+            let plan = &plans[index];
+            // A small picture has the same plan at every width above its own.
+            if last.is_some_and(|last| plans[last] == *plan) {
+                continue;
+            }
+            image = image.resize(plan.geometry.size, budget)?;
+            budget.still_time()?;
+            if !plan.is_plain() {
+                image = operate(image, plan, overlay, budget)?;
+            }
+            done(index, &image)?;
+            last = Some(index);
+            budget.still_time()?;
+        }
+        Ok(image)
+    }
+}
+
+/// Step 6.
+fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget) -> Result<Image, Reject> {
+    let mut raster = match image {
+        Image::Planes(planes) => return Ok(Image::Planes(planes.without_chroma())),
+        Image::Raster(raster) => raster,
+    };
+    for operation in &plan.operations {
+        raster = operation.apply(raster, overlay, budget)?;
+        budget.still_time()?;
+    }
     Ok(Image::Raster(raster))
 }
 
-/// Step 5, after the resize.
-fn finish(image: &Image, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
-    match image {
-        Image::Planes(planes) => encode_planes(planes, encoding),
-        Image::Raster(raster) if raster.pixels.has_alpha() && !encoding.format.has_alpha() => {
-            encode(&onto_white(raster, budget)?, encoding)
-        }
-        Image::Raster(raster) => encode(raster, encoding),
+/// Step 7.
+fn finish(image: &Image, plan: &Plan, carried: &Carried, budget: &Budget) -> Result<Picture, Reject> {
+    let file = match image {
+        Image::Planes(planes) => encode_planes(planes, plan.encoding)?,
+        Image::Raster(raster) => encode(&*flattened(raster, plan, budget)?, plan.encoding)?,
+    };
+    packed(file, plan, carried)
+}
+
+/// Of a plain plan the only operation that there may be; those of others have been done.
+fn flattened<'a>(raster: &'a Raster, plan: &Plan, budget: &Budget) -> Result<Cow<'a, Raster>, Reject> {
+    let colours = plan.operations.iter().filter_map(|operation| match operation {
+        Operation::Flatten(colour) => Some(*colour),
+        _ => None,
+    });
+    if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
+        return Ok(Cow::Borrowed(raster));
     }
+    budget.afford(2 * raster.bytes())?;
+    let mut flat: Raster = raster.clone();
+    for colour in colours {
+        flat = onto(flat, colour, budget)?;
+    }
+    Ok(Cow::Owned(flat))
+}
+
+/// A file with what it carries.
+fn packed(file: Vec<u8>, plan: &Plan, carried: &Carried) -> Result<Picture, Reject> {
+    let Plan { width, height, encoding, keep, .. } = *plan;
+    let exif = carried.exif.as_deref();
+    let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+    let bytes = carry::attach(file, encoding.format, carried.icc.as_deref(), exif)?;
+    Ok(Picture { width, height, encoding, bytes })
 }

@@ -7,7 +7,8 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::{WebPDecoder, WebPEncoder};
 use image::{AnimationDecoder, ExtendedColorType, Frames};
-use imaging::{Encoding, Format, OutputFormat, Picture, Plan, Recipe, Reject};
+use imaging::recipe::{Encoding, OutputFormat, Recipe};
+use imaging::{Format, Picture, Plan, Reject};
 
 use crate::made::{Pixels, budget, extended, header, riff, riff_chunk};
 
@@ -204,7 +205,8 @@ pub(crate) fn plays(bytes: &[u8]) -> u32 {
 }
 
 pub(crate) fn animated(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, encoding: Encoding { format, quality: 90, lossless: false }, animated: true }
+    let encoding = Encoding { format, quality: 90, lossless: false };
+    Recipe { animated: true, ..Recipe::of_width(width, encoding) }
 }
 
 /// What a function does to an animation that is to stay one.

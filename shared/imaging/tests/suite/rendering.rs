@@ -323,8 +323,7 @@ fn the_budget_is_kept() {
 fn quality_is_worth_its_bytes() {
     let file = fixture!("gps/DSCN0021.jpg");
     let size = |format, quality| {
-        let recipe =
-            Recipe { width: 320, encoding: Encoding { format, quality, lossless: false }, animated: false };
+        let recipe = Recipe::of_width(320, Encoding { format, quality, lossless: false });
         process(file, &[recipe]).unwrap().pictures[0].bytes.len()
     };
     for format in [OutputFormat::Jpeg, OutputFormat::Webp] {

@@ -34,7 +34,7 @@ fn outputs(job: &str) -> Option<&'static [(u32, OutputFormat)]> {
 }
 
 fn recipe(width: u32, format: OutputFormat, quality: u8) -> Recipe {
-    Recipe { width, encoding: Encoding { format, quality, lossless: false }, animated: false }
+    Recipe::of_width(width, Encoding { format, quality, lossless: false })
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
