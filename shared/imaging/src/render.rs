@@ -79,37 +79,38 @@ pub fn render_marked(
     let copyright = plans.iter().any(|plan| plan.keep.copyright);
     let exif = copyright.then(|| carry::copyright(bytes, header)).flatten();
     let plans = plans.iter().map(|plan| trimmed(plan, &source, budget));
-    let plans = plans.collect::<Result<Vec<Plan>, Reject>>()?;
+    let plans = &plans.collect::<Result<Vec<Plan>, Reject>>()?[..];
     let (moving, still): (Vec<usize>, Vec<usize>) =
         (0..plans.len()).partition(|&index| plans[index].animated);
-    let (still, last) = chains(still, &plans, header);
+    let (still, last) = chains(still, plans, header);
 
     let mut pictures = vec![None; plans.len()];
     for chain in still {
-        let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
+        let image = source.show(&chain.geometry, chain.chroma(plans), budget)?;
         budget.still_time()?;
         let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
         let mut done = |index: usize, image: &Image| {
             pictures[index] = Some(finish(image, &plans[index], &carried, budget)?);
             Ok(())
         };
-        chain.make(image, &plans, overlay, budget, &mut done)?;
+        chain.make(image, plans, overlay, budget, &mut done)?;
     }
-    let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
+    let image = source.into_shown(&last.geometry, last.chroma(plans), budget)?;
     budget.still_time()?;
     let carried = Carried { icc: None, exif };
-    let image = last.make(image, &plans, overlay, budget, &mut |index, image| {
+    let image = last.make(image, plans, overlay, budget, &mut |index, image| {
         pictures[index] = Some(finish(image, &plans[index], &carried, budget)?);
         Ok(())
     })?;
     let facts = facts(image, header, opaque, budget)?;
 
-    let files = animated(bytes, header, moving, &plans, overlay, budget)?;
+    let files = animated(bytes, header, moving, plans, overlay, budget)?;
     for Moving { index, file, icc } in files {
         pictures[index] = Some(packed(file, &plans[index], &Carried { icc, exif: carried.exif.clone() })?);
     }
-    let twin = |index: usize| (0..plans.len()).filter(|&other| plans[other] == plans[index]);
-    let made = |index| twin(index).find_map(|other: usize| pictures[other].clone());
+    // Of equal plans one was made.
+    let twins = |index: usize| (0..plans.len()).filter(move |&other| plans[other] == plans[index]);
+    let made = |index: usize| twins(index).find_map(|twin| pictures[twin].clone());
     let pictures = (0..plans.len()).filter_map(made).collect();
     Ok(Rendered { pictures, facts, notes: note.into_iter().collect() })
 }
@@ -154,7 +155,7 @@ fn animated(
                 if profiles[film].is_none() {
                     profiles[film] = source.carries(&chain.geometry);
                 }
-                take(film, &flattened(raster, &plans[index], budget)?)
+                take(film, &*flattened(raster, &plans[index], budget)?)
             })?;
         }
         Ok(())
