@@ -1,12 +1,11 @@
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::animation::{self, Film, Take};
+use crate::animation::{Film, Take};
 use crate::colour::Conversion;
 use crate::container::jpeg as jpeg_file;
 use crate::decode::{Decoded, decode};
-use crate::encode::{REFUSED, encode, encode_planes};
+use crate::encode::{encode, encode_planes};
 use crate::facts::{Facts, facts};
 use crate::image::Image;
 use crate::limits::Budget;
@@ -16,7 +15,7 @@ use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Encoding;
 use crate::source::{Source, Stored};
-use crate::{Format, Header, Note, Reject, carry, codec, jpeg};
+use crate::{Format, Header, Note, Reject, animation, carry, codec, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +44,8 @@ pub struct Rendered {
 /// How large the picture is made to be looked at when nothing of all of it is to be rendered.
 const LOOK: u32 = 100;
 
-/// Makes all renderings of one picture. Of an animation those of its first frame and, where a plan is
-/// animated, of all of them, in one more pass: every frame goes the way of a still to the encoder.
+/// Makes all renderings of one picture. Of an animation those of its first frame, and where a plan is
+/// animated, of all of them, in a pass of their own (see [`crate::animation`]).
 ///
 /// The file is decoded once, as small as the plans allow. A plan of nothing but a place and a size is made
 /// from the next larger one that shows the same; the others, and the largest of each place, from what was
@@ -79,90 +78,23 @@ pub fn render_marked(
     let copyright = plans.iter().any(|plan| plan.keep.copyright);
     let exif = copyright.then(|| carry::copyright(bytes, header)).flatten();
     let plans = plans.iter().map(|plan| trimmed(plan, &source, budget));
-    let plans = &plans.collect::<Result<Vec<Plan>, Reject>>()?[..];
-    let (moving, still): (Vec<usize>, Vec<usize>) =
-        (0..plans.len()).partition(|&index| plans[index].animated);
-    let (still, last) = chains(still, plans, header);
+    let plans = plans.collect::<Result<Vec<Plan>, Reject>>()?;
+    let (chains, last) = chains(&plans, header);
 
     let mut pictures = vec![None; plans.len()];
-    for chain in still {
-        let image = source.show(&chain.geometry, chain.chroma(plans), budget)?;
+    animate(bytes, header, &plans, overlay, exif.as_deref(), &mut pictures, budget)?;
+    for chain in chains {
+        let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
         budget.still_time()?;
         let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
-        let mut done = |index: usize, image: &Image| {
-            pictures[index] = Some(finish(image, &plans[index], &carried, budget)?);
-            Ok(())
-        };
-        chain.make(image, plans, overlay, budget, &mut done)?;
+        chain.make(image, &plans, overlay, &carried, &mut pictures, budget)?;
     }
-    let image = source.into_shown(&last.geometry, last.chroma(plans), budget)?;
+    let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
     budget.still_time()?;
-    let carried = Carried { icc: None, exif };
-    let image = last.make(image, plans, overlay, budget, &mut |index, image| {
-        pictures[index] = Some(finish(image, &plans[index], &carried, budget)?);
-        Ok(())
-    })?;
+    let image = last.make(image, &plans, overlay, &Carried { icc: None, exif }, &mut pictures, budget)?;
     let facts = facts(image, header, opaque, budget)?;
-
-    let files = animated(bytes, header, moving, plans, overlay, budget)?;
-    for Moving { index, file, icc } in files {
-        pictures[index] = Some(packed(file, &plans[index], &Carried { icc, exif: carried.exif.clone() })?);
-    }
-    // Of equal plans one was made.
-    let twins = |index: usize| (0..plans.len()).filter(move |&other| plans[other] == plans[index]);
-    let made = |index: usize| twins(index).find_map(|twin| pictures[twin].clone());
-    let pictures = (0..plans.len()).filter_map(made).collect();
+    let pictures = pictures.into_iter().flatten().collect();
     Ok(Rendered { pictures, facts, notes: note.into_iter().collect() })
-}
-
-/// A file with all frames.
-struct Moving {
-    index: usize,
-    file: Vec<u8>,
-    icc: Option<Vec<u8>>,
-}
-
-/// Steps 1 to 7 of all frames, for these plans, of which equal ones are made once.
-fn animated(
-    bytes: &[u8], header: &Header, moving: Vec<usize>, plans: &[Plan], overlay: Option<&Overlay>,
-    budget: &Budget,
-) -> Result<Vec<Moving>, Reject> {
-    if moving.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (mut chains, last) = chains(moving, plans, header);
-    chains.push(last);
-    let mut made: Vec<usize> = chains.iter().flat_map(|chain| chain.plans.iter().copied()).collect();
-    made.dedup_by(|a, b| plans[*a] == plans[*b]);
-    let film = |&index: &usize| {
-        let Plan { width, height, encoding, .. } = plans[index];
-        Film { size: (width, height), encoding }
-    };
-    let films: Vec<Film> = made.iter().map(film).collect();
-
-    let icc = animation::icc(bytes, header);
-    let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
-    let mut profiles: Vec<Option<Vec<u8>>> = vec![None; made.len()];
-    let show = |raster: Raster, budget: &Budget, take: Take| {
-        let (stored, orientation) = (Stored::Raster(raster), header.orientation);
-        let source = Source { stored, orientation, conversion: conversion.clone(), icc: icc.clone() };
-        for chain in chains.iter().filter(|chain| !chain.plans.is_empty()) {
-            let image = source.show(&chain.geometry, Chroma::Full, budget)?;
-            budget.still_time()?;
-            chain.make(image, plans, overlay, budget, &mut |index, image| {
-                let Image::Raster(raster) = image else { return Err(REFUSED) };
-                let film = made.iter().position(|&other| other == index).ok_or(REFUSED)?;
-                if profiles[film].is_none() {
-                    profiles[film] = source.carries(&chain.geometry);
-                }
-                take(film, &*flattened(raster, &plans[index], budget)?)
-            })?;
-        }
-        Ok(())
-    };
-    let files = animation::render(bytes, header, &films, budget, show)?;
-    let moving = made.into_iter().zip(files).zip(profiles);
-    Ok(moving.map(|((index, file), icc)| Moving { index, file, icc }).collect())
 }
 
 struct Prepared {
@@ -225,9 +157,10 @@ struct Chain {
     plans: Vec<usize>,
 }
 
-/// Puts the plans at these places into chains, and apart from them the one that shows all of the picture as it is, in which there
+/// Puts plans into chains, and apart from them the one that shows all of the picture as it is, in which there
 /// may be no plan.
-fn chains(mut order: Vec<usize>, plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
+fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
+    let mut order: Vec<usize> = (0..plans.len()).filter(|&index| !plans[index].animated).collect();
     order.sort_by_key(|&index| {
         let Plan { width, height, encoding, keep, .. } = plans[index];
         Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless, keep))
@@ -264,30 +197,88 @@ impl Chain {
         if half { Chroma::Half } else { Chroma::Full }
     }
 
-    /// Steps 3, but for the first of them, to 6, after each of which `done` is called, of equal plans for the
-    /// first. What is left is the smallest.
+    /// Steps 3, but for the first of them, to 7. What is left is the smallest.
     fn make(
-        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
-        done: &mut dyn FnMut(usize, &Image) -> Result<(), Reject>,
+        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, carried: &Carried,
+        pictures: &mut [Option<Picture>], budget: &Budget,
     ) -> Result<Image, Reject> {
         let mut last: Option<usize> = None;
         for &index in &self.plans {
             let plan = &plans[index];
             // A small picture has the same plan at every width above its own.
-            if last.is_some_and(|last| plans[last] == *plan) {
+            if let Some(last) = last.filter(|&last| plans[last] == *plan) {
+                pictures[index] = pictures[last].clone();
                 continue;
             }
             image = image.resize(plan.geometry.size, budget)?;
             budget.still_time()?;
-            if !plan.is_plain() {
+            let bytes = if plan.is_plain() {
+                finish(&image, plan, budget)?
+            } else {
                 image = operate(image, plan, overlay, budget)?;
-            }
-            done(index, &image)?;
+                finish(&image, plan, budget)?
+            };
+            let Plan { width, height, encoding, keep, .. } = *plan;
+            let exif = carried.exif.as_deref();
+            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let bytes = carry::attach(bytes, encoding.format, carried.icc.as_deref(), exif)?;
+            pictures[index] = Some(Picture { width, height, encoding, bytes });
             last = Some(index);
             budget.still_time()?;
         }
         Ok(image)
     }
+}
+
+/// Makes the plans that are animated, each of which is made once: every frame goes through steps 3 to 6.
+fn animate(
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, exif: Option<&[u8]>,
+    pictures: &mut [Option<Picture>], budget: &Budget,
+) -> Result<(), Reject> {
+    let mut different: Vec<&Plan> = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.animated) {
+        if !different.contains(&plan) {
+            different.push(plan);
+        }
+    }
+    if different.is_empty() {
+        return Ok(());
+    }
+    // While a frame is resized: its copy, the buffer between the two passes of the filter, what comes of it
+    // and what the operations make of that.
+    let all = Pixels::Rgba.bytes(header.width, header.height);
+    let made = different.iter().map(|plan| {
+        Pixels::Rgba.bytes(plan.width, header.height) + 3 * Pixels::Rgba.bytes(plan.width, plan.height)
+    });
+    let working = all + made.max().unwrap_or_default();
+    let film = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film).collect();
+    let icc = animation::icc(bytes, header);
+    let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
+    let mut profiles = vec![None; different.len()];
+    let show = |raster: Raster, take: Take| {
+        let (stored, orientation) = (Stored::Raster(raster), header.orientation);
+        let source = Source { stored, orientation, conversion: conversion.clone(), icc: icc.clone() };
+        for (film, plan) in different.iter().enumerate() {
+            profiles[film] = source.carries(&plan.geometry);
+            let image = source.show(&plan.geometry, Chroma::Full, budget)?;
+            if let Image::Raster(raster) = operate(image, plan, overlay, budget)? {
+                take(film, &raster)?;
+            }
+        }
+        Ok(())
+    };
+    let files = animation::render(bytes, header, &films, working, budget, show)?;
+    for (plan, picture) in plans.iter().zip(pictures) {
+        let file = different.iter().position(|other| plan.animated && *other == plan);
+        if let Some((file, icc)) = file.and_then(|at| Some((files.get(at)?.clone(), profiles.get(at)?))) {
+            let Plan { width, height, encoding, keep, .. } = *plan;
+            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;
+            *picture = Some(Picture { width, height, encoding, bytes });
+        }
+    }
+    Ok(())
 }
 
 /// Step 6.
@@ -303,37 +294,23 @@ fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget
     Ok(Image::Raster(raster))
 }
 
-/// Step 7.
-fn finish(image: &Image, plan: &Plan, carried: &Carried, budget: &Budget) -> Result<Picture, Reject> {
-    let file = match image {
-        Image::Planes(planes) => encode_planes(planes, plan.encoding)?,
-        Image::Raster(raster) => encode(&*flattened(raster, plan, budget)?, plan.encoding)?,
+/// Step 7, and of a plain plan the only operation that there may be.
+fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
+    let raster = match image {
+        Image::Planes(planes) => return encode_planes(planes, plan.encoding, budget),
+        Image::Raster(raster) => raster,
     };
-    packed(file, plan, carried)
-}
-
-/// Of a plain plan the only operation that there may be; those of others have been done.
-fn flattened<'a>(raster: &'a Raster, plan: &Plan, budget: &Budget) -> Result<Cow<'a, Raster>, Reject> {
     let colours = plan.operations.iter().filter_map(|operation| match operation {
         Operation::Flatten(colour) => Some(*colour),
         _ => None,
     });
     if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
-        return Ok(Cow::Borrowed(raster));
+        return encode(raster, plan.encoding, budget);
     }
     budget.afford(2 * raster.bytes())?;
     let mut flat: Raster = raster.clone();
     for colour in colours {
         flat = onto(flat, colour, budget)?;
     }
-    Ok(Cow::Owned(flat))
-}
-
-/// A file with what it carries.
-fn packed(file: Vec<u8>, plan: &Plan, carried: &Carried) -> Result<Picture, Reject> {
-    let Plan { width, height, encoding, keep, .. } = *plan;
-    let exif = carried.exif.as_deref();
-    let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
-    let bytes = carry::attach(file, encoding.format, carried.icc.as_deref(), exif)?;
-    Ok(Picture { width, height, encoding, bytes })
+    encode(&flat, plan.encoding, budget)
 }

@@ -8,13 +8,12 @@ use std::fmt;
 pub(crate) use fit::placed;
 pub(crate) use layout::Layout;
 
-use crate::Header;
-use crate::animation;
 use crate::carry::Keep;
 use crate::operations::{Operation, rotate};
 use crate::orientation::Orientation;
 use crate::recipe::{Encoding, Flip, Length, Recipe, Region, Trim};
 use crate::window::{Area, Window};
+use crate::{Header, animation};
 
 /// A recipe resolved against a real picture: nothing in it can fail any more but the codec.
 ///
@@ -157,8 +156,7 @@ impl Plan {
     pub(crate) fn trimmed(&self, within: Area) -> Self {
         let Some((_, recipe)) = self.trim else { return self.clone() };
         let Layout { geometry, operations, width, height } = recipe.layout(within, self.geometry.full);
-        let Self { encoding, animated, keep, .. } = *self;
-        Self { width, height, encoding, animated, keep, geometry, operations, trim: None }
+        Self { width, height, geometry, operations, trim: None, ..self.clone() }
     }
 
     /// How large the upright picture has to be at least when it is decoded.
@@ -168,7 +166,7 @@ impl Plan {
 
     /// Whether luma and halved chroma are all that is needed.
     pub(crate) fn keeps_planes(&self) -> bool {
-        self.encoding.format.halves_chroma()
+        self.encoding.halves_chroma()
             && !self.geometry.linear
             && self.trim.is_none()
             && self.operations.iter().all(|one| matches!(one, Operation::Gray | Operation::Flatten(_)))
@@ -233,7 +231,6 @@ impl fmt::Display for Plan {
         }
         let Encoding { format, quality, lossless } = self.encoding;
         let quality = if lossless { "lossless".to_owned() } else { format!("quality {quality}") };
-        let frames = if self.animated { ", all frames" } else { "" };
-        write!(f, "encode    {} of {}x{}, {quality}{frames}", format.extension(), self.width, self.height)
+        write!(f, "encode    {} of {}x{}, {quality}", format.extension(), self.width, self.height)
     }
 }

@@ -25,10 +25,10 @@
 //! | `radius` | round corners: a length of the shorter side, or `max` | square |
 //! | `pad` | margin around the picture and beyond `w` and `h`: pixels up to 2048 for all sides, or `vertical:horizontal`, or `top:right:bottom:left` | 0 |
 //! | `bg` | what is behind the picture wherever it does not hide it: `rgb`, `rgba`, `rrggbb` or `rrggbbaa` in hexadecimal, or one of the sixteen colours of HTML, or `transparent` | nothing, and white where the format has no alpha |
-//! | `f` | `jpeg`, `png`, `webp`, `gif` | `webp` |
+//! | `f` | `jpeg`, `png`, `webp`, `avif`, `gif` | `webp` |
 //! | `q` | 1 to 100 | 80 |
 //! | `lossless` | flag | no |
-//! | `animated` | flag: an animation stays one in `webp` and `gif` | no: its first frame |
+//! | `animated` | flag: an animation stays one, where the format has them | no: its first frame |
 //! | `keep` | what of the file goes along: `profile` (its own colours, where they are RGB), `copyright`, or `profile:copyright` | nothing: sRGB without a word |
 //!
 //! Lengths are pixels if they are written without a point (`100`) and shares of the side with one (`0.5`,
@@ -176,7 +176,7 @@ impl Recipe {
             "radius" => self.radius, or_off(radius), "pixels, a share such as 0.1 or 10%, max or off";
             "pad" => self.pad, some(padding), "one, two or four numbers from 0 to 2048 with colons between them";
             "bg" => self.background, or_off(colour), "a colour such as fff, 336699, 33669980, white or transparent, or off";
-            "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png, webp or gif";
+            "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png, webp, avif or gif";
             "q" => self.encoding.quality, some(quality), "1 to 100";
             "lossless" => self.encoding.lossless, flag, FLAG;
             "animated" => self.animated, flag, FLAG;
@@ -197,11 +197,12 @@ const KEPT: [(&str, Keep); 4] = [
     ("profile:copyright", Keep { profile: true, copyright: true }),
     ("off", Keep::NOTHING),
 ];
-const FORMATS: [(&str, OutputFormat); 5] = [
+const FORMATS: [(&str, OutputFormat); 6] = [
     ("jpeg", OutputFormat::Jpeg),
     ("jpg", OutputFormat::Jpeg),
     ("png", OutputFormat::Png),
     ("webp", OutputFormat::Webp),
+    ("avif", OutputFormat::Avif),
     ("gif", OutputFormat::Gif),
 ];
 

@@ -62,7 +62,7 @@ pub struct Recipe {
     /// How it is encoded.
     pub encoding: Encoding,
     /// Whether an animation stays one where the format has animations. Otherwise its first frame is shown,
-    /// which is what previews want: a moving rendering takes as much work as it has frames.
+    /// which is what a ladder of previews wants: a moving rendering takes as much work as it has frames.
     pub animated: bool,
     /// What of the file it carries on.
     pub keep: Keep,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::recipe::{OutputFormat, Recipe, Side};
+use imaging::recipe::{OutputFormat, Recipe};
 use imaging::{Limits, probe};
 
 use crate::made::{Pixels, all, budget, chunk, drawing, header, look, plain};
@@ -170,10 +170,7 @@ fn animations_get_smaller_in_one_pass_and_stills_stay_stills() {
     let frames: Vec<u32> = pictures.iter().map(|picture| header(&picture.bytes).frames).collect();
     assert_eq!(frames, [6, 1, 6, 6, 1, 1, 6]);
     for (picture, recipe) in pictures.iter().zip(&recipes) {
-        assert_eq!(
-            (picture.width, picture.encoding),
-            (recipe.width.map_or(0, Side::pixels), recipe.encoding)
-        );
+        assert_eq!((picture.width, picture.encoding), (recipe.width.unwrap().pixels(), recipe.encoding));
         let made = header(&picture.bytes);
         assert_eq!((made.width, made.height), (picture.width, picture.height));
     }

@@ -26,7 +26,7 @@ impl MovingFormat {
         match format {
             OutputFormat::Webp => Ok(Self::Webp),
             OutputFormat::Gif => Ok(Self::Gif),
-            OutputFormat::Jpeg | OutputFormat::Png => Err(REFUSED),
+            OutputFormat::Jpeg | OutputFormat::Png | OutputFormat::Avif => Err(REFUSED),
         }
     }
 
