@@ -55,7 +55,6 @@ fn profile_in(file: &[u8], format: OutputFormat) -> Option<Vec<u8>> {
             let length = u32::from_le_bytes(file[34..38].try_into().unwrap()) as usize;
             extended.then(|| file[38..38 + length].to_vec())
         }
-        OutputFormat::Gif => None,
     }
 }
 
