@@ -332,7 +332,7 @@ pub(crate) fn tiff(first: &[Field], exif: &[Field], gps: &[Field]) -> Vec<u8> {
     let mut block = b"MM\0*\0\0\0\x08".to_vec();
     for fields in [&[first, &pointers].concat()[..], exif, gps] {
         let mut values_at = block.len() + 2 + 12 * fields.len() + 4;
-        let mut values = Vec::new();
+        let mut values: Vec<u8> = Vec::new();
         block.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
         for Field(tag, kind, count, data) in fields {
             block.extend([tag.to_be_bytes(), kind.to_be_bytes()].concat());
