@@ -16,6 +16,11 @@ pub struct Keep {
     pub copyright: bool,
 }
 
+impl Keep {
+    /// The pixels and nothing else.
+    pub const NOTHING: Self = Self { profile: false, copyright: false };
+}
+
 /// Profiles of screens and working spaces take from 0.5 to 4 KB; one that is larger than most renderings
 /// is not sent along, and its colours become sRGB.
 const LARGEST_PROFILE: usize = 256 << 10;

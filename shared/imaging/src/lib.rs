@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probe(bytes) -> Header -> Limits::check          a bomb costs a header read
-//! clean(bytes) -> bytes                            the picture without what else is in the file
+//! clean(bytes) -> Cleaned                          the picture without what else is in the file
 //! Recipe + Header -> Plan                          total: nothing left to fail but the codec
 //! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
 //! metadata(bytes) -> date, camera, place...         never fails
@@ -20,7 +20,6 @@ mod container;
 mod decode;
 mod encode;
 mod facts;
-mod flatten;
 mod header;
 mod image;
 mod jpeg;
@@ -28,22 +27,28 @@ mod libwebp;
 mod limits;
 mod metadata;
 mod notes;
+mod operations;
 mod orientation;
+mod plan;
 mod planes;
 mod raster;
-mod recipe;
+pub mod recipe;
 mod reject;
 mod render;
 mod resize;
+mod source;
+mod window;
 
 pub use carry::Keep;
-pub use clean::clean;
+pub use clean::{Cleaned, clean};
 pub use facts::{Facts, Swatch};
 pub use header::{Format, Header, probe};
 pub use limits::{Budget, Limits};
 pub use metadata::{Exposure, Fraction, Location, Metadata, metadata};
 pub use notes::Note;
+pub use operations::Overlay;
 pub use orientation::Orientation;
-pub use recipe::{OutputFormat, Plan, Recipe};
+pub use plan::Plan;
+pub use recipe::{Encoding, OutputFormat, Recipe, RecipeError};
 pub use reject::Reject;
-pub use render::{Picture, Rendered, render};
+pub use render::{Picture, Rendered, render, render_marked};

@@ -1,6 +1,6 @@
 //! What renderings carry: nothing, or what was asked for.
 
-use imaging::{Keep, OutputFormat, Plan, Rendered};
+use imaging::{Keep, OutputFormat, Plan, Recipe, Rendered};
 use moxcms::ColorProfile;
 
 use crate::made::{
@@ -16,7 +16,7 @@ fn render(file: &[u8], plans: &[(u32, OutputFormat, Keep)]) -> Rendered {
     let header = header(file);
     let plans: Vec<Plan> = plans
         .iter()
-        .map(|&(width, format, keep)| Plan { keep, ..recipe(width, format).plan(&header) })
+        .map(|&(width, format, keep)| Recipe { keep, ..recipe(width, format) }.plan(&header))
         .collect();
     imaging::render(file, &header, &plans, &budget()).unwrap()
 }
@@ -181,8 +181,8 @@ fn copyright_is_carried_and_nothing_beside_it() {
         // The pixels are as without it, and nothing of it is left after cleaning.
         let plain = kept(&photograph(&drawing(64, 48), None, Some(&owner)), format, Keep::default());
         assert_eq!(all(&made), all(&plain));
-        assert_eq!(imaging::clean(&made, &header(&made)).unwrap().len(), {
-            let without = imaging::clean(&plain, &header(&plain)).unwrap().len();
+        assert_eq!(imaging::clean(&made, &header(&made), &budget()).unwrap().bytes.len(), {
+            let without = imaging::clean(&plain, &header(&plain), &budget()).unwrap().bytes.len();
             if format == OutputFormat::Webp { without + 18 } else { without }
         });
         // With alpha, there may be an extended header already.

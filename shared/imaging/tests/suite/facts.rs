@@ -1,6 +1,6 @@
 //! What is said of a picture by looking at it.
 
-use imaging::{Facts, OutputFormat, Recipe};
+use imaging::{Encoding, Facts, OutputFormat, Recipe};
 
 use crate::made::{
     Pixels, all, animated_webp, drawing, fixture, gif, jpeg, look, one, plain, png, process, recipe,
@@ -30,7 +30,7 @@ fn a_picture_is_known_again_by_its_hash() {
         }
         assert!(distance(photograph, &png(&doubled(&original))) <= 4);
         for format in [OutputFormat::Jpeg, OutputFormat::Webp] {
-            let recipe = Recipe { width: original.width, format, quality: 40 };
+            let recipe = Recipe::of_width(original.width, Encoding { format, quality: 40, lossless: false });
             let again = &process(photograph, &[recipe]).unwrap().pictures[0].bytes;
             assert!(distance(photograph, again) <= 4, "{format:?}: {}", distance(photograph, again));
         }

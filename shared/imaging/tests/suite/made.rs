@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{Budget, Header, OutputFormat, Picture, Plan, Recipe, Reject, Rendered};
+use imaging::{Budget, Encoding, Header, OutputFormat, Picture, Plan, Recipe, Reject, Rendered};
 use jpeg_encoder::{ColorType as JpegColour, Encoder as JpegEncoder, SamplingFactor};
 
 macro_rules! fixture {
@@ -48,14 +48,14 @@ pub(crate) fn budget() -> Budget {
 }
 
 pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, format, quality: 90 }
+    Recipe::of_width(width, Encoding { format, quality: 90, lossless: false })
 }
 
 /// What `process-upload` does to every file.
 pub(crate) fn process(bytes: &[u8], recipes: &[Recipe]) -> Result<Rendered, Reject> {
     let header = imaging::probe(bytes)?;
     imaging::Limits::default().check(&header, bytes.len() as u64)?;
-    imaging::clean(bytes, &header)?;
+    imaging::clean(bytes, &header, &budget())?;
     let plans: Vec<Plan> = recipes.iter().map(|recipe| recipe.plan(&header)).collect();
     imaging::render(bytes, &header, &plans, &budget())
 }
