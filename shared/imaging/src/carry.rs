@@ -10,7 +10,7 @@ use crate::{Header, Reject, metadata};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Keep {
     /// The colours as they are, with their profile, where it is one of RGB and is wider or other than sRGB:
-    /// Display P3, Adobe RGB, ProPhoto. Colours of ink and gray become sRGB all the same.
+    /// Display P3, Adobe RGB and others. Colours of ink and gray become sRGB all the same.
     pub profile: bool,
     /// The notice of copyright and the name of the artist, as EXIF.
     pub copyright: bool,
