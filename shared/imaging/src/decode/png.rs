@@ -10,7 +10,7 @@ use crate::{Header, Reject};
 
 /// For what the `png` crate allocates of its own: a few rows, and colour profiles, which are compressed
 /// and may be bombs. A row of 16-bit RGBA at the widest is 240 KB.
-const DECODER_MEMORY: usize = 16 << 20;
+pub(crate) const DECODER_MEMORY: usize = 16 << 20;
 
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     container::png::whole(bytes)?;
@@ -42,7 +42,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     Ok(Decoded { raster, icc })
 }
 
-fn reject(error: DecodingError) -> Reject {
+pub(crate) fn reject(error: DecodingError) -> Reject {
     match error {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Reject::Truncated,
         _ => Reject::Undecodable("its data makes no sense"),
