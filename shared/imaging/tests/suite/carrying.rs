@@ -141,6 +141,26 @@ fn srgb_ink_gray_and_broken_profiles_are_not_carried() {
 }
 
 #[test]
+fn a_gray_picture_keeps_the_grays_of_its_profile() {
+    let profile = ColorProfile::new_pro_photo_rgb().encode().unwrap();
+    for level in [40, 128, 200] {
+        let pixels = plain(64, 48, [level, level, level, 255]);
+        let file = png_with(&pixels, |info| info.icc_profile = Some(profile.clone().into()));
+        let expected = all(&file).at(9, 9);
+        assert!(expected[0] > level + 5);
+        for format in FORMATS {
+            let picture = kept(&file, format, ALL);
+            assert!(profile_in(&picture, format).is_some());
+            let found = all(&picture).at(9, 9);
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 2),
+                "{format:?}: {found:?}, not {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn large_profiles_are_split_and_huge_ones_applied() {
     let profile = ColorProfile::new_display_p3().encode().unwrap();
     let padded = |size: usize| {
