@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use imaging::{Budget, Limits, OutputFormat, Recipe, Reject};
+use imaging::{Budget, Encoding, Limits, OutputFormat, Recipe, Reject};
 use sha2::{Digest as _, Sha256};
 use shared::domain::image::{Declared, Failure, MAXIMUM_BYTES, Picture};
 use shared::domain::key::hex;
@@ -47,7 +47,8 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
                 VariantFormat::Jpeg => OutputFormat::Jpeg,
                 VariantFormat::Png => OutputFormat::Png,
             };
-            Recipe { width: preset.width(), format, quality: QUALITY }.plan(&header)
+            let encoding = Encoding { format, quality: QUALITY, lossless: false };
+            Recipe::of_width(preset.width(), encoding).plan(&header)
         })
         .collect();
     let rendered = imaging::render(upload, &header, &plans, budget).map_err(|reject| failure(&reject))?;

@@ -5,14 +5,14 @@ use std::io::Cursor;
 use exif::{In, Reader, Tag};
 
 use crate::made::{
-    all, animated_webp, bitstream, chunk, drawing, extended, fixture, gif, header, jpeg, png, png_with,
-    progressive, riff, riff_chunk, segment, with_segments,
+    all, animated_webp, bitstream, budget, chunk, drawing, extended, fixture, gif, header, jpeg, png,
+    png_with, progressive, riff, riff_chunk, segment, with_segments,
 };
 
 const SECRET: &[u8] = b"59.3293 N, 18.0686 E";
 
 fn clean(file: &[u8]) -> Vec<u8> {
-    imaging::clean(file, &header(file)).unwrap()
+    imaging::clean(file, &header(file), &budget()).unwrap().bytes
 }
 
 fn contains(file: &[u8], part: &[u8]) -> bool {
@@ -146,7 +146,7 @@ fn png_keeps_its_orientation_in_a_chunk_that_decoders_accept() {
 fn a_critical_chunk_that_nobody_knows_is_refused() {
     let picture = png(&drawing(20, 10));
     let file = [&picture[..33], &chunk(*b"ABCD", b"?"), &picture[33..]].concat();
-    assert_eq!(imaging::clean(&file, &header(&file)).unwrap_err().code(), "undecodable");
+    assert_eq!(imaging::clean(&file, &header(&file), &budget()).unwrap_err().code(), "undecodable");
 }
 
 #[test]
