@@ -161,12 +161,19 @@ impl Skips {
         };
         let lead = |next: u32| {
             let entry = dc.entries[(next >> (SKIP_LOOKUP - LOOKUP)) as usize];
-            if !entry.has_value() {
-                return Lead(u32::from(Skip::NONE.0));
-            }
-            let (taken, ends_block) = ac.complete(next, entry.bits());
-            let value = entry.0 >> 16 << 16;
-            Lead(value | u32::from(Skip::new(taken, ends_block).0))
+            let (bits, value) = if entry.has_value() {
+                (entry.bits(), entry.value())
+            } else {
+                // There are two bits more here than the entry was made with.
+                let bits = entry.bits() + entry.size();
+                if entry.is_unknown() || bits > SKIP_LOOKUP {
+                    return Lead(u32::from(Skip::NONE.0));
+                }
+                let value = next >> (SKIP_LOOKUP - bits) & ((1 << entry.size()) - 1);
+                (bits, extend(value, entry.size()))
+            };
+            let (taken, ends_block) = ac.complete(next, bits);
+            Lead(value.cast_unsigned() << 16 | u32::from(Skip::new(taken, ends_block).0))
         };
         Self { leads: all(lead), skips: all(skip) }
     }
@@ -376,6 +383,10 @@ mod tests {
         assert_eq!((lead.value(), read(lead.skip())), (-2, (10, 2, true)));
         let alone = skips.lead(left(0b00_11_1111_1111_111, 13));
         assert_eq!((alone.value(), read(alone.skip())), (3, (4, 0, false)));
+        // 12 bits are one more than entries are made with.
+        let long = Table::new(&counts, &[2, 10], Class::Dc).unwrap();
+        let long = Skips::new(&long, &table).lead(left(0b01_1000_0000_00, 12));
+        assert_eq!((long.value(), read(long.skip())), (512, (12, 0, false)));
         assert_eq!(skips.lead(left(0b01, 2)).skip(), Skip::NONE, "a value of 12 bits");
     }
 
