@@ -80,6 +80,7 @@ fn directory(fields: &[(u16, String)]) -> Vec<u8> {
 pub(crate) fn can_carry(format: OutputFormat) -> bool {
     match format {
         OutputFormat::Jpeg | OutputFormat::Png | OutputFormat::Webp => true,
+        OutputFormat::Avif | OutputFormat::Gif => false,
     }
 }
 
@@ -94,5 +95,6 @@ pub(crate) fn attach(
         OutputFormat::Jpeg => jpeg::carrying(&file, icc, exif),
         OutputFormat::Png => png::carrying(&file, icc, exif),
         OutputFormat::Webp => webp::carrying(&file, icc, exif),
+        OutputFormat::Avif | OutputFormat::Gif => Ok(file),
     }
 }

@@ -1,6 +1,7 @@
 //! PNG: chunks (PNG third edition, 5).
 
 use super::Cursor;
+use crate::animation::Loops;
 use crate::metadata::orientation;
 use crate::{Format, Header, Reject};
 
@@ -88,6 +89,17 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
 pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut chunks = chunks(bytes).map_while(Result::ok);
     chunks.find(|chunk| chunk.name == *b"eXIf").map(|chunk| chunk.data)
+}
+
+/// How often the animation plays (11.3.4.1).
+pub(crate) fn loops(bytes: &[u8]) -> Result<Loops, Reject> {
+    for chunk in chunks(bytes) {
+        let chunk = chunk?;
+        if let (b"acTL", &[_, _, _, _, n0, n1, n2, n3]) = (&chunk.name, chunk.data) {
+            return Ok(Loops::from_plays(u32::from_be_bytes([n0, n1, n2, n3])));
+        }
+    }
+    Ok(Loops::Times(1))
 }
 
 /// Whether the file goes on to its last chunk.

@@ -3,15 +3,15 @@
 mod av1_units;
 mod avif;
 mod bmp;
-mod gif;
+pub(crate) mod gif;
 #[cfg(feature = "heic")]
 mod heic;
 mod heif;
 mod jpeg;
-mod png;
+pub(crate) mod png;
 mod shrink;
 pub(crate) mod tiff;
-mod webp;
+pub(crate) mod webp;
 mod yuv;
 
 use crate::limits::Budget;
@@ -64,4 +64,4 @@ fn divide_by_alpha(raster: &mut Raster) {
 }
 
 /// What a codec found is not what the header was checked for.
-const OTHER_SIZE: Reject = Reject::Undecodable("its data is not of the size that its header says");
+pub(crate) const OTHER_SIZE: Reject = Reject::Undecodable("its data is not of the size that its header says");

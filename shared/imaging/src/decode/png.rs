@@ -11,7 +11,7 @@ use crate::{Header, Reject};
 
 /// For what the `png` crate allocates of its own: a few rows, and colour profiles, which are compressed
 /// and may be bombs. A row of 16-bit RGBA at the widest is 240 KB.
-const DECODER_MEMORY: usize = 16 << 20;
+pub(crate) const DECODER_MEMORY: usize = 16 << 20;
 
 pub(super) fn decode(
     bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
@@ -64,7 +64,7 @@ pub(super) fn decode(
     Ok(Decoded { raster, icc })
 }
 
-fn reject(error: DecodingError) -> Reject {
+pub(crate) fn reject(error: DecodingError) -> Reject {
     match error {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Reject::Truncated,
         _ => Reject::Undecodable("its data makes no sense"),

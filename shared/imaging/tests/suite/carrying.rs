@@ -48,6 +48,7 @@ fn profile_in(file: &[u8], format: OutputFormat) -> Option<Vec<u8>> {
             decoder.decode_headers().unwrap();
             decoder.icc_profile()
         }
+        OutputFormat::Avif | OutputFormat::Gif => unreachable!("they carry nothing"),
         OutputFormat::Webp => {
             // Right after the extended header, and announced in it.
             let extended = &file[12..16] == b"VP8X" && file[20] & 0x20 != 0 && &file[30..34] == b"ICCP";

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
 
+mod animations;
 mod carrying;
 mod cleaning;
 mod colours;
@@ -10,6 +11,7 @@ mod headers;
 mod hostile;
 mod made;
 mod metadata;
+mod moving;
 mod photographs;
 mod planning;
 mod rendering;
