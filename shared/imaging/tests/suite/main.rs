@@ -8,6 +8,8 @@ mod headers;
 mod hostile;
 mod made;
 mod metadata;
+mod operations;
 mod photographs;
 mod planning;
+mod recipes;
 mod rendering;
