@@ -2,11 +2,12 @@ use std::borrow::Cow;
 
 use png::{BitDepth, ColorType, Encoder};
 
+use crate::colour::{self, Conversion};
 use crate::container::{gif, heif, jpeg, png as png_file, tiff, webp};
 use crate::decode::{self, decode};
 use crate::limits::Budget;
 use crate::raster::Pixels;
-use crate::{Format, Header, Orientation, Reject, colour};
+use crate::{Format, Header, Orientation, Reject};
 
 /// A file that holds the picture and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +86,8 @@ fn samples(
     let decoded = decode(bytes, header, header.stored_size(), budget)?;
     let (mut raster, mut icc) = (decoded.raster, decoded.icc);
     if raster.pixels == Pixels::Cmyk {
-        let transform = icc.take().and_then(|icc| colour::transform(&icc, raster.pixels));
-        raster = colour::to_srgb(raster, transform.as_ref(), budget)?;
+        let (conversion, _) = Conversion::of(icc.take().as_deref(), raster.pixels);
+        raster = colour::to_srgb(raster, conversion.as_ref(), budget)?;
     }
     Ok((raster.pixels, BitDepth::Eight, raster.data, icc))
 }

@@ -5,13 +5,14 @@
 //! clean(bytes) -> Cleaned                          the picture without what else is in the file
 //! Recipe + Header -> Plan                          total: nothing left to fail but the codec
 //! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
-//! metadata(bytes) -> date, camera                  never fails
+//! metadata(bytes) -> date, camera, place...         never fails
 //! ```
 //!
 //! Pure functions over bytes: no files, no network, no clock but the deadline in [`Budget`]. Bytes are
 //! hostile until proven otherwise: no input makes these functions panic, and none makes them allocate
 //! more than [`Limits`] and [`Budget`] allow. [`render()`] is the place to start reading.
 
+mod carry;
 mod clean;
 mod codec;
 mod colour;
@@ -25,6 +26,7 @@ mod jpeg;
 mod libwebp;
 mod limits;
 mod metadata;
+mod notes;
 mod operations;
 mod orientation;
 mod plan;
@@ -37,11 +39,13 @@ mod resize;
 mod source;
 mod window;
 
+pub use carry::Keep;
 pub use clean::{Cleaned, clean};
-pub use facts::Facts;
+pub use facts::{Facts, Swatch};
 pub use header::{Format, Header, probe};
 pub use limits::{Budget, Limits};
-pub use metadata::{Metadata, metadata};
+pub use metadata::{Exposure, Fraction, Location, Metadata, metadata};
+pub use notes::Note;
 pub use operations::Overlay;
 pub use orientation::Orientation;
 pub use plan::Plan;

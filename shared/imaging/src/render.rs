@@ -1,5 +1,7 @@
 use std::cmp::Reverse;
+use std::sync::Arc;
 
+use crate::colour::Conversion;
 use crate::container::jpeg as jpeg_file;
 use crate::decode::{Decoded, decode};
 use crate::encode::{encode, encode_planes};
@@ -12,7 +14,7 @@ use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Encoding;
 use crate::source::{Source, Stored};
-use crate::{Format, Header, Reject, codec, colour, jpeg};
+use crate::{Format, Header, Note, Reject, carry, codec, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Rendered {
     pub pictures: Vec<Picture>,
     /// Of the picture, not of any one rendering.
     pub facts: Facts,
+    /// What the file asked for and did not get.
+    pub notes: Vec<Note>,
 }
 
 /// How large the picture is made to be looked at when nothing of all of it is to be rendered.
@@ -68,7 +72,9 @@ pub fn render_marked(
     bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
 ) -> Result<Rendered, Reject> {
     budget.still_time()?;
-    let (source, opaque) = prepare(bytes, header, plans, budget)?;
+    let Prepared { source, opaque, note } = prepare(bytes, header, plans, budget)?;
+    let copyright = plans.iter().any(|plan| plan.keep.copyright);
+    let exif = copyright.then(|| carry::copyright(bytes, header)).flatten();
     let plans = plans.iter().map(|plan| trimmed(plan, &source, budget));
     let plans = plans.collect::<Result<Vec<Plan>, Reject>>()?;
     let (chains, last) = chains(&plans, header);
@@ -77,17 +83,32 @@ pub fn render_marked(
     for chain in chains {
         let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
         budget.still_time()?;
-        chain.make(image, &plans, overlay, &mut pictures, budget)?;
+        let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
+        chain.make(image, &plans, overlay, &carried, &mut pictures, budget)?;
     }
     let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
     budget.still_time()?;
-    let image = last.make(image, &plans, overlay, &mut pictures, budget)?;
-    let facts = facts(image, opaque, budget)?;
-    Ok(Rendered { pictures: pictures.into_iter().flatten().collect(), facts })
+    let image = last.make(image, &plans, overlay, &Carried { icc: None, exif }, &mut pictures, budget)?;
+    let facts = facts(image, header, opaque, budget)?;
+    let pictures = pictures.into_iter().flatten().collect();
+    Ok(Rendered { pictures, facts, notes: note.into_iter().collect() })
+}
+
+struct Prepared {
+    source: Source,
+    opaque: bool,
+    note: Option<Note>,
+}
+
+/// What goes along with the pixels of a rendering that asks for it.
+struct Carried {
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
 }
 
 /// Step 1, and the colour profile; and whether the picture is opaque.
-fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<(Source, bool), Reject> {
+fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
+    let orientation = header.orientation;
     let least = (LOOK.min(header.width), LOOK.min(header.height));
     let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
     let wanted = header.orientation.upright(wanted);
@@ -95,13 +116,16 @@ fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Re
         let whole = jpeg_file::whole(bytes)?;
         if jpeg::is_ours(&whole) {
             let pixels = if whole.frame.components.len() == 1 { Pixels::Gray } else { Pixels::Rgb };
-            let transform = jpeg_file::icc(bytes).and_then(|icc| colour::transform(&icc, pixels));
-            let half = transform.is_none() && plans.iter().all(Plan::keeps_planes);
+            let icc = jpeg_file::icc(bytes);
+            let (conversion, note) = Conversion::of(icc.as_deref(), pixels);
+            let half = conversion.is_none() && plans.iter().all(Plan::keeps_planes);
             let chroma = if half { Chroma::Half } else { Chroma::Full };
             let decode = || jpeg::decode(bytes, &whole.frame, header, wanted, chroma.samples(wanted), budget);
             let stored = Stored::Planes(codec::guard(decode)?);
             budget.still_time()?;
-            return Ok((Source { stored, orientation: header.orientation, transform }, true));
+            let conversion = conversion.map(Arc::new);
+            let source = Source { stored, orientation, conversion, icc };
+            return Ok(Prepared { source, opaque: true, note });
         }
     }
 
@@ -111,8 +135,10 @@ fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Re
     if opaque {
         raster.drop_alpha();
     }
-    let transform = icc.and_then(|icc| colour::transform(&icc, raster.pixels));
-    Ok((Source { stored: Stored::Raster(raster), orientation: header.orientation, transform }, opaque))
+    let (conversion, note) = Conversion::of(icc.as_deref(), raster.pixels);
+    let (stored, conversion) = (Stored::Raster(raster), conversion.map(Arc::new));
+    let source = Source { stored, orientation, conversion, icc };
+    Ok(Prepared { source, opaque, note })
 }
 
 /// Step 2.
@@ -133,8 +159,8 @@ struct Chain {
 fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by_key(|&index| {
-        let Plan { width, height, encoding, .. } = plans[index];
-        Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless))
+        let Plan { width, height, encoding, keep, .. } = plans[index];
+        Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless, keep))
     });
     let mut chains: Vec<Chain> = Vec::new();
     for index in order {
@@ -170,8 +196,8 @@ impl Chain {
 
     /// Steps 3, but for the first of them, to 7. What is left is the smallest.
     fn make(
-        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, pictures: &mut [Option<Picture>],
-        budget: &Budget,
+        &self, mut image: Image, plans: &[Plan], overlay: Option<&Overlay>, carried: &Carried,
+        pictures: &mut [Option<Picture>], budget: &Budget,
     ) -> Result<Image, Reject> {
         let mut last: Option<usize> = None;
         for &index in &self.plans {
@@ -189,7 +215,10 @@ impl Chain {
                 image = operate(image, plan, overlay, budget)?;
                 finish(&image, plan, budget)?
             };
-            let Plan { width, height, encoding, .. } = *plan;
+            let Plan { width, height, encoding, keep, .. } = *plan;
+            let exif = carried.exif.as_deref();
+            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let bytes = carry::attach(bytes, encoding.format, carried.icc.as_deref(), exif)?;
             pictures[index] = Some(Picture { width, height, encoding, bytes });
             last = Some(index);
             budget.still_time()?;

@@ -1,12 +1,15 @@
+use std::sync::Arc;
+
 use crate::Reject;
-use crate::colour::{self, Transform};
+use crate::carry;
+use crate::colour::{self, Conversion};
 use crate::image::Image;
 use crate::limits::Budget;
 use crate::operations::{linear, trim};
 use crate::orientation::{Orientation, orient};
 use crate::plan::Geometry;
 use crate::planes::{Chroma, Planes};
-use crate::raster::Raster;
+use crate::raster::{Pixels, Raster};
 use crate::recipe::Trim;
 use crate::resize::resize_window;
 use crate::window::{Area, Window};
@@ -19,7 +22,9 @@ use crate::window::{Area, Window};
 pub(crate) struct Source {
     pub(crate) stored: Stored,
     pub(crate) orientation: Orientation,
-    pub(crate) transform: Option<Transform>,
+    pub(crate) conversion: Option<Arc<Conversion>>,
+    /// The profile of its colours.
+    pub(crate) icc: Option<Vec<u8>>,
 }
 
 /// What decoders leave.
@@ -53,16 +58,28 @@ impl Source {
         Ok(Area { x: crop.x + found.x, y: crop.y + found.y, ..found })
     }
 
-    /// What a geometry shows of this picture, upright and in sRGB; the picture stays.
+    /// The profile that what a geometry shows has to carry, as it keeps its colours.
+    pub(crate) fn carries(&self, geometry: &Geometry) -> Option<Vec<u8>> {
+        let pixels = match &self.stored {
+            Stored::Raster(raster) => raster.pixels,
+            Stored::Planes(planes) if planes.chroma.is_some() => Pixels::Rgb,
+            Stored::Planes(_) => Pixels::Gray,
+        };
+        let conversion = self.conversion.as_ref()?;
+        let keeps = geometry.own_colours && !geometry.linear && conversion.is_of_rgb(pixels);
+        self.icc.as_deref().filter(|_| keeps).and_then(carry::profile)
+    }
+
+    /// What a geometry shows of this picture, upright and in sRGB or as it says; the picture stays.
     pub(crate) fn show(&self, geometry: &Geometry, chroma: Chroma, budget: &Budget) -> Result<Image, Reject> {
         let kept = self.stored.bytes();
         let budget = Budget { memory: budget.memory.saturating_sub(kept), ..*budget };
         budget.afford(kept)?;
-        let copy = Self { stored: self.stored.clone(), transform: self.transform.clone(), ..*self };
-        copy.into_shown(geometry, chroma, &budget)
+        let (stored, conversion, icc) = (self.stored.clone(), self.conversion.clone(), self.icc.clone());
+        Self { stored, conversion, icc, ..*self }.into_shown(geometry, chroma, &budget)
     }
 
-    /// What a geometry shows of this picture, upright and in sRGB.
+    /// What a geometry shows of this picture, upright and in sRGB or as it says.
     pub(crate) fn into_shown(
         self, geometry: &Geometry, chroma: Chroma, budget: &Budget,
     ) -> Result<Image, Reject> {
@@ -73,8 +90,8 @@ impl Source {
         let size = turn.upright(geometry.size);
         let cropped = geometry.crop.size() != geometry.full;
         // A profile and light are matters of whole pixels.
-        let by_pixels = self.transform.is_some() || geometry.linear || chroma == Chroma::Full;
-        let transform = self.transform.as_ref();
+        let by_pixels = self.conversion.is_some() || geometry.linear || chroma == Chroma::Full;
+        let conversion = if self.carries(geometry).is_some() { None } else { self.conversion.as_deref() };
 
         let raster = match self.stored {
             Stored::Planes(mut planes) => {
@@ -87,12 +104,12 @@ impl Source {
                 if !geometry.linear {
                     let planes = planes.resize_upright(window, size, Chroma::Full, turn, budget)?;
                     budget.still_time()?;
-                    let raster = colour::to_srgb(planes.into_raster(budget)?, transform, budget)?;
+                    let raster = colour::to_srgb(planes.into_raster(budget)?, conversion, budget)?;
                     return Ok(Image::Raster(raster));
                 }
                 let all = planes.pixels();
                 let raster = planes.resize(all, Chroma::Full, budget)?.into_raster(budget)?;
-                return light(colour::to_srgb(raster, transform, budget)?, window, size, turn, budget);
+                return light(colour::to_srgb(raster, conversion, budget)?, window, size, turn, budget);
             }
             Stored::Raster(raster) => raster,
         };
@@ -105,13 +122,13 @@ impl Source {
         };
         budget.still_time()?;
         if geometry.linear {
-            let raster = colour::to_srgb(raster, transform, budget)?;
+            let raster = colour::to_srgb(raster, conversion, budget)?;
             let window = window.shares_of((raster.width, raster.height));
             return light(raster, window, size, turn, budget);
         }
         let raster = resize_window(raster, window, size, budget)?;
         budget.still_time()?;
-        let raster = colour::to_srgb(raster, transform, budget)?;
+        let raster = colour::to_srgb(raster, conversion, budget)?;
         budget.still_time()?;
         Ok(Image::Raster(orient(raster, turn, budget)?))
     }

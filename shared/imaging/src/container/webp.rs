@@ -5,6 +5,7 @@ use crate::metadata::orientation;
 use crate::{Format, Header, Reject};
 
 const ALPHA_FLAG: u8 = 0x10;
+const ICC_FLAG: u8 = 0x20;
 const EXIF_FLAG: u8 = 0x08;
 const XMP_FLAG: u8 = 0x04;
 
@@ -265,6 +266,40 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
     }
     set_length(&mut clean);
     Ok(clean)
+}
+
+/// Puts a colour profile before the picture and an EXIF block after it, in the order of 2.7, and says so in
+/// the header, which a file without either may not have had.
+pub(crate) fn carrying(file: &[u8], icc: Option<&[u8]>, exif: Option<&[u8]>) -> Result<Vec<u8>, Reject> {
+    let header = header(file)?;
+    let flags = Chunks::of_file(file)?.find_map(|chunk| match chunk {
+        Ok(Chunk { name: [b'V', b'P', b'8', b'X'], data: &[flags, ..] }) => Some(flags),
+        _ => None,
+    });
+    let mut flags = flags.unwrap_or(if header.alpha { ALPHA_FLAG } else { 0 });
+    for (flag, carried) in [(ICC_FLAG, icc), (EXIF_FLAG, exif)] {
+        flags |= if carried.is_some() { flag } else { 0 };
+    }
+    let [w0, w1, w2, _] = (header.width - 1).to_le_bytes();
+    let [h0, h1, h2, _] = (header.height - 1).to_le_bytes();
+
+    let mut carrying = Vec::with_capacity(file.len() + icc.map_or(0, <[u8]>::len) + 512);
+    carrying.extend(b"RIFF\0\0\0\0WEBP");
+    write_chunk(&mut carrying, *b"VP8X", &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2]);
+    if let Some(icc) = icc {
+        write_chunk(&mut carrying, *b"ICCP", icc);
+    }
+    for chunk in Chunks::of_file(file)? {
+        let Chunk { name, data } = chunk?;
+        if name != *b"VP8X" {
+            write_chunk(&mut carrying, name, data);
+        }
+    }
+    if let Some(exif) = exif {
+        write_chunk(&mut carrying, *b"EXIF", exif);
+    }
+    set_length(&mut carrying);
+    Ok(carrying)
 }
 
 fn clean_frame(data: &[u8]) -> Result<Vec<u8>, Reject> {

@@ -1,11 +1,12 @@
 use super::flatten::over;
+use crate::colour::{self, Conversion};
 use crate::limits::{Budget, Limits};
 use crate::orientation::orient;
 use crate::plan::placed;
 use crate::raster::Raster;
 use crate::recipe::{Colour, Watermark};
 use crate::resize::resize;
-use crate::{Reject, colour, decode, probe};
+use crate::{Reject, decode, probe};
 
 /// A picture to lay onto others.
 #[derive(Debug, Clone)]
@@ -19,8 +20,8 @@ impl Overlay {
         let header = probe(bytes)?;
         limits.check(&header, bytes.len() as u64)?;
         let decoded = decode::decode(bytes, &header, header.stored_size(), budget)?;
-        let transform = decoded.icc.and_then(|icc| colour::transform(&icc, decoded.raster.pixels));
-        let mark = colour::to_srgb(decoded.raster, transform.as_ref(), budget)?;
+        let (conversion, _) = Conversion::of(decoded.icc.as_deref(), decoded.raster.pixels);
+        let mark = colour::to_srgb(decoded.raster, conversion.as_ref(), budget)?;
         Ok(Self { mark: orient(mark, header.orientation, budget)?.with_alpha(budget)? })
     }
 }

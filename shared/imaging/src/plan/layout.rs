@@ -1,5 +1,6 @@
 use super::Geometry;
 use super::fit::{Fitted, fitted};
+use crate::carry;
 use crate::operations::{Operation, extend::Canvas, rotate::Tilt};
 use crate::recipe::{Colour, Factor, Radius, Recipe};
 use crate::window::{Area, Window};
@@ -27,7 +28,8 @@ impl Recipe {
         let Fitted { window, size, canvas, at } = fitted(self, frame, room);
 
         let mut operations = Vec::new();
-        let mut geometry = Geometry { full, crop, turn, window, size, linear: self.linear };
+        let own_colours = self.keep.profile && carry::can_carry(self.encoding.format);
+        let mut geometry = Geometry { full, crop, turn, window, size, linear: self.linear, own_colours };
         if tilted {
             let tilt = tilt(turned, frame, degrees, window, size);
             (geometry.window, geometry.size) = (Window::whole(turned), tilt.from);

@@ -9,6 +9,7 @@ pub(crate) use fit::placed;
 pub(crate) use layout::Layout;
 
 use crate::Header;
+use crate::carry::Keep;
 use crate::operations::{Operation, rotate};
 use crate::orientation::Orientation;
 use crate::recipe::{Encoding, Flip, Length, Recipe, Region, Trim};
@@ -26,6 +27,8 @@ pub struct Plan {
     pub height: u32,
     /// How it is encoded, with a quality of 1 to 100.
     pub encoding: Encoding,
+    /// What of the file it carries on.
+    pub keep: Keep,
     /// From the picture's pixels to their place and number.
     pub(crate) geometry: Geometry,
     /// What is done to the pixels after that.
@@ -49,13 +52,16 @@ pub(crate) struct Geometry {
     pub(crate) size: (u32, u32),
     /// Whether light is averaged.
     pub(crate) linear: bool,
+    /// Whether the file's own colours are kept, if their profile can be carried along.
+    pub(crate) own_colours: bool,
 }
 
 impl Geometry {
     /// All of a picture, at most so large.
     pub(crate) fn whole(full: (u32, u32), size: (u32, u32)) -> Self {
         let (crop, window) = (Area::whole(full), Window::whole(full));
-        Self { full, crop, turn: Orientation::Upright, window, size, linear: false }
+        let turn = Orientation::Upright;
+        Self { full, crop, turn, window, size, linear: false, own_colours: false }
     }
 
     /// All of a picture, its longer side so long or as long as it is.
@@ -119,8 +125,9 @@ impl Recipe {
         let full = (header.width.max(1), header.height.max(1));
         let crop = self.crop.map_or(Area::whole(full), |region| area(region, full));
         let Layout { geometry, operations, width, height } = self.layout(crop, full);
-        let encoding = self.encoding();
-        Plan { width, height, encoding, geometry, operations, trim: self.trim.map(|trim| (trim, *self)) }
+        let (encoding, keep) = (self.encoding(), self.keep);
+        let trim = self.trim.map(|trim| (trim, *self));
+        Plan { width, height, encoding, keep, geometry, operations, trim }
     }
 
     fn encoding(&self) -> Encoding {
@@ -146,7 +153,8 @@ impl Plan {
     pub(crate) fn trimmed(&self, within: Area) -> Self {
         let Some((_, recipe)) = self.trim else { return self.clone() };
         let Layout { geometry, operations, width, height } = recipe.layout(within, self.geometry.full);
-        Self { width, height, encoding: self.encoding, geometry, operations, trim: None }
+        let (encoding, keep) = (self.encoding, self.keep);
+        Self { width, height, encoding, keep, geometry, operations, trim: None }
     }
 
     /// How large the upright picture has to be at least when it is decoded.
@@ -184,7 +192,7 @@ fn area(region: Region, (width, height): (u32, u32)) -> Area {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Geometry { full, crop, turn, window, size, linear } = self.geometry;
+        let Geometry { full, crop, turn, window, size, linear, own_colours } = self.geometry;
         let (width, height) = self.wanted();
         writeln!(f, "decode    at least {width}x{height} of {}x{}", full.0, full.1)?;
         if crop != Area::whole(full) {
@@ -199,7 +207,7 @@ impl fmt::Display for Plan {
         let (light, Window { x, y, width, height }) = (if linear { " of light" } else { "" }, window);
         let at = format!("{width:.2}x{height:.2} at {x:.2},{y:.2}");
         writeln!(f, "resize    {at} to {}x{}, Lanczos3{light}", size.0, size.1)?;
-        writeln!(f, "colour    to sRGB")?;
+        writeln!(f, "colour    {}", if own_colours { "as it is, where it is RGB" } else { "to sRGB" })?;
         writeln!(f, "orient    upright")?;
         for operation in &self.operations {
             match operation {

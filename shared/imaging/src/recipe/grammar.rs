@@ -28,10 +28,11 @@
 //! | `f` | `jpeg`, `png`, `webp` | `webp` |
 //! | `q` | 1 to 100 | 80 |
 //! | `lossless` | flag | no |
+//! | `keep` | what of the file goes along: `profile` (its own colours, where they are RGB), `copyright`, or `profile:copyright` | nothing: sRGB without a word |
 //!
 //! Lengths are pixels if they are written without a point (`100`) and shares of the side with one (`0.5`,
 //! or `50%`). Flags are written alone or with `=true`, `=false`. `off` takes back `crop`, `trim`, `flip`,
-//! `blur`, `sharpen`, `watermark`, `radius` and `bg`. Numbers have at most four digits after the point;
+//! `blur`, `sharpen`, `watermark`, `radius`, `bg` and `keep`. Numbers have at most four digits after the point;
 //! more are rounded.
 //!
 //! Each thing is done to what the one before it has left: `focus` is a place in what `crop`, `trim`, `flip`
@@ -39,6 +40,8 @@
 
 use std::fmt;
 use std::str::FromStr;
+
+use crate::carry::Keep;
 
 use super::{
     Angle, Colour, Decimal, Encoding, Factor, Fit, Flip, Focus, Length, OutputFormat, Padding, Radius,
@@ -48,7 +51,7 @@ use super::{
 /// More than all keys with their longest values.
 const MOST_TEXT: usize = 1_024;
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     "crop",
     "trim",
     "flip",
@@ -70,6 +73,8 @@ const KEYS: [&str; 21] = [
     "bg",
     "f",
     "q",
+    "lossless",
+    "keep",
 ];
 
 /// What other programs call them.
@@ -172,6 +177,7 @@ impl Recipe {
             "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png or webp";
             "q" => self.encoding.quality, some(quality), "1 to 100";
             "lossless" => self.encoding.lossless, flag, FLAG;
+            "keep" => self.keep, some(|text| named(&KEPT, text)), "profile, copyright, profile:copyright or off";
         }
     }
 }
@@ -182,6 +188,12 @@ const FOCUS: &str = "x:y from 0 to 1 (such as 0.3:0.7), center, top, bottom, lef
 const FITS: [(&str, Fit); 4] =
     [("inside", Fit::Inside), ("cover", Fit::Cover), ("contain", Fit::Contain), ("fill", Fit::Fill)];
 const FLIPS: [(&str, Flip); 3] = [("h", Flip::Across), ("v", Flip::Down), ("hv", Flip::Both)];
+const KEPT: [(&str, Keep); 4] = [
+    ("profile", Keep { profile: true, copyright: false }),
+    ("copyright", Keep { profile: false, copyright: true }),
+    ("profile:copyright", Keep { profile: true, copyright: true }),
+    ("off", Keep::NOTHING),
+];
 const FORMATS: [(&str, OutputFormat); 4] = [
     ("jpeg", OutputFormat::Jpeg),
     ("jpg", OutputFormat::Jpeg),
@@ -217,7 +229,7 @@ fn shortened(text: &str) -> String {
 fn near_key(key: &str) -> Option<&'static str> {
     let key = key.to_ascii_lowercase();
     let other = OTHERS.iter().find(|(other, _)| *other == key).map(|(_, meant)| *meant);
-    other.or_else(|| nearest(&key, KEYS.iter().copied().chain(["lossless"])))
+    other.or_else(|| nearest(&key, KEYS.into_iter()))
 }
 
 fn near_value(key: &str, value: &str) -> Option<&'static str> {
@@ -230,6 +242,7 @@ fn near_value(key: &str, value: &str) -> Option<&'static str> {
         "focus" | "watermark" => names(&Focus::NAMED),
         "bg" => names(&Colour::NAMED),
         "f" => names(&FORMATS),
+        "keep" => names(&KEPT),
         "sharpen" => vec!["light", "off"],
         "radius" => vec!["max", "off"],
         _ => return None,
@@ -416,6 +429,7 @@ impl fmt::Display for Recipe {
         let quality = quality.clamp(1, 100);
         write("q", quality != plain.encoding.quality, &quality);
         write("lossless", lossless, &true);
+        write("keep", self.keep != plain.keep, &name(&KEPT, self.keep).unwrap_or_default());
         f.write_str(&parts.join(",").replace("=true", ""))
     }
 }

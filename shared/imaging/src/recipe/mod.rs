@@ -7,6 +7,8 @@ mod error;
 pub mod grammar;
 mod values;
 
+use crate::carry::Keep;
+
 pub use encoding::{Encoding, OutputFormat};
 pub use error::RecipeError;
 pub use values::{
@@ -59,6 +61,8 @@ pub struct Recipe {
     pub background: Option<Colour>,
     /// How it is encoded.
     pub encoding: Encoding,
+    /// What of the file it carries on.
+    pub keep: Keep,
 }
 
 impl Recipe {
@@ -85,6 +89,7 @@ impl Recipe {
             pad: Padding::NONE,
             background: None,
             encoding,
+            keep: Keep::NOTHING,
         }
     }
 

@@ -146,7 +146,7 @@ fn png_keeps_its_orientation_in_a_chunk_that_decoders_accept() {
 fn a_critical_chunk_that_nobody_knows_is_refused() {
     let picture = png(&drawing(20, 10));
     let file = [&picture[..33], &chunk(*b"ABCD", b"?"), &picture[33..]].concat();
-    assert_eq!(imaging::clean(&file, &header(&file)).unwrap_err().code(), "undecodable");
+    assert_eq!(imaging::clean(&file, &header(&file), &budget()).unwrap_err().code(), "undecodable");
 }
 
 #[test]

@@ -288,6 +288,69 @@ fn directory(block: &mut Vec<u8>, fields: &[(u16, &str)], pointer: bool) -> Opti
     at
 }
 
+/// A field of a TIFF directory: its tag, its type, how many values, and these.
+#[derive(Clone)]
+pub(crate) struct Field(u16, u16, usize, Vec<u8>);
+
+impl Field {
+    pub(crate) fn byte(tag: u16, value: u8) -> Self {
+        Self(tag, 1, 1, vec![value])
+    }
+
+    pub(crate) fn bytes(tag: u16, text: &[u8]) -> Self {
+        Self(tag, 2, text.len(), text.to_vec())
+    }
+
+    pub(crate) fn text(tag: u16, text: &str) -> Self {
+        Self::bytes(tag, &[text.as_bytes(), b"\0"].concat())
+    }
+
+    pub(crate) fn short(tag: u16, value: u16) -> Self {
+        Self(tag, 3, 1, value.to_be_bytes().to_vec())
+    }
+
+    pub(crate) fn long(tag: u16, value: u32) -> Self {
+        Self(tag, 4, 1, value.to_be_bytes().to_vec())
+    }
+
+    pub(crate) fn rationals(tag: u16, values: &[(u32, u32)]) -> Self {
+        let bytes =
+            values.iter().flat_map(|(above, below)| [above.to_be_bytes(), below.to_be_bytes()].concat());
+        Self(tag, 5, values.len(), bytes.collect())
+    }
+}
+
+/// A big-endian TIFF block with fields in its first, its EXIF and its GPS directory.
+pub(crate) fn tiff(first: &[Field], exif: &[Field], gps: &[Field]) -> Vec<u8> {
+    let size = |fields: &[Field]| {
+        let outside = fields.iter().map(|field| field.3.len()).filter(|&size| size > 4);
+        2 + 12 * fields.len() + 4 + outside.sum::<usize>()
+    };
+    let at = |at: usize| u32::try_from(at).unwrap();
+    let exif_at = 8 + size(first) + 24;
+    let pointers = [Field::long(0x8769, at(exif_at)), Field::long(0x8825, at(exif_at + size(exif)))];
+    let mut block = b"MM\0*\0\0\0\x08".to_vec();
+    for fields in [&[first, &pointers].concat()[..], exif, gps] {
+        let mut values_at = block.len() + 2 + 12 * fields.len() + 4;
+        let mut values: Vec<u8> = Vec::new();
+        block.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
+        for Field(tag, kind, count, data) in fields {
+            block.extend([tag.to_be_bytes(), kind.to_be_bytes()].concat());
+            block.extend(at(*count).to_be_bytes());
+            if data.len() <= 4 {
+                block.extend(data.iter().chain(&[0; 4]).take(4));
+            } else {
+                block.extend(at(values_at).to_be_bytes());
+                values_at += data.len();
+                values.extend(data);
+            }
+        }
+        block.extend([0; 4]);
+        block.extend(values);
+    }
+    block
+}
+
 /// A JPEG's EXIF segment that says how the picture was held.
 pub(crate) fn exif_orientation(value: u8) -> Vec<u8> {
     let directory = [0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, value, 0, 0, 0, 0, 0, 0];

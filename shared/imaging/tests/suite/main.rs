@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
 
+mod carrying;
 mod cleaning;
 mod colours;
+mod facts;
 mod headers;
 mod hostile;
 mod made;
