@@ -58,10 +58,12 @@ async fn look(file: &Path) -> Result<Value, Failure> {
     let header = imaging::probe(&bytes)?;
     Limits::default().check(&header, bytes.len() as u64)?;
     let metadata = imaging::metadata(&bytes, &header);
+    let exposure = metadata.exposure;
     // Without plans, the picture is decoded just large enough to be looked at.
     let budget = Budget { deadline: Instant::now() + PATIENCE, memory: MEMORY };
-    let facts = imaging::render(&bytes, &header, &[], &budget)?.facts;
-    let [red, green, blue] = facts.dominant_color;
+    let rendered = imaging::render(&bytes, &header, &[], &budget)?;
+    let facts = rendered.facts;
+    let hex = |[red, green, blue]: [u8; 3]| format!("#{red:02x}{green:02x}{blue:02x}");
     Ok(json!({
         "file": file.display().to_string(),
         "content_type": header.format.media_type(),
@@ -71,10 +73,28 @@ async fn look(file: &Path) -> Result<Value, Failure> {
         "orientation": header.orientation.to_exif(),
         "frames": header.frames,
         "opaque": facts.opaque,
+        "notes": rendered.notes.iter().map(|note| note.code()).collect::<Vec<_>>(),
         "taken_at": metadata.taken_at,
         "camera": metadata.camera,
-        "dominant_color": format!("#{red:02x}{green:02x}{blue:02x}"),
+        "lens": metadata.lens,
+        "exposure_time": exposure.time.map(|time| format!("{}/{}", time.numerator, time.denominator)),
+        "f_number": exposure.f_number,
+        "iso": exposure.iso,
+        "focal_length": exposure.focal_length,
+        "focal_length_35mm": exposure.focal_length_35mm,
+        "flash": exposure.flash,
+        "artist": metadata.artist,
+        "copyright": metadata.copyright,
+        "location": metadata.location.map(|location| json!({
+            "latitude": location.latitude,
+            "longitude": location.longitude,
+            "altitude": location.altitude,
+        })),
+        "dominant_color": hex(facts.dominant_color),
+        "palette": facts.palette.iter().map(|swatch| hex(swatch.color)).collect::<Vec<_>>(),
         "thumbhash": STANDARD.encode(&facts.thumbhash),
+        "blurhash": facts.blurhash,
+        "perceptual_hash": format!("{:016x}", facts.perceptual_hash),
     }))
 }
 
@@ -85,7 +105,9 @@ fn show(known: &Value) {
     };
     print_line(&text(&known["file"]));
     let rest = known.as_object().into_iter().flatten();
-    for (key, value) in rest.filter(|(key, value)| *key != "file" && !value.is_null()) {
+    for (key, value) in rest.filter(|(key, value)| {
+        *key != "file" && !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty())
+    }) {
         print_line(&format!("  {key:<15} {}", text(value)));
     }
 }

@@ -19,11 +19,11 @@ const RECIPES: [&str; 30] = [
     "w=160,h=160,fit=cover",
     "w=160,h=160,fit=contain,bg=336699",
     "w=160,h=160,fit=fill",
-    "w=100,h=160,fit=cover,focus=left",
-    "w=100,h=160,fit=cover,focus=0.7:0.5",
-    "crop=0.55:0.35:0.25:0.3,w=220,h=165",
-    "crop=2000:900:600:450,w=220",
-    "trim=60,w=220",
+    "w=100,h=160,fit=cover,focus=right",
+    "w=100,h=160,fit=cover,focus=0.29:0.35",
+    "crop=0.12:0.08:0.34:0.46,w=220,h=165",
+    "crop=3900:1950:900:675,w=220",
+    "trim,w=220",
     "flip=h,w=220",
     "flip=v,w=220",
     "rotate=90,h=160",
@@ -72,21 +72,31 @@ fn main() -> Result<(), Failure> {
         .collect::<Result<Vec<_>, Failure>>()?;
     let mark = Overlay::decode(&png_file(&mark())?, &Limits::default(), &budget())?;
     let rendered = imaging::render_marked(&photograph, &header, &plans, Some(&mark), &budget())?;
+    let bordered = rendering(&photograph, "w=600,pad=40:90,bg=fff,f=png")?;
 
     let rows = u32::try_from(RECIPES.len())?.div_ceil(COLUMNS);
     let mut sheet = board(COLUMNS * (TILE.0 + GAP) + GAP, rows * (TILE.1 + GAP) + GAP);
     for (at, picture) in (0..).zip(rendered.pictures) {
-        let tile = pixels(&picture.bytes)?;
+        let recipe = RECIPES[at as usize];
+        let trimmed = if recipe.starts_with("trim") {
+            Some(rendering(&bordered, &format!("{recipe},f=png"))?)
+        } else {
+            None
+        };
+        let tile = pixels(trimmed.as_ref().unwrap_or(&picture.bytes))?;
         let left = GAP + at % COLUMNS * (TILE.0 + GAP) + (TILE.0.saturating_sub(tile.width)) / 2;
         let top = GAP + at / COLUMNS * (TILE.1 + GAP) + (TILE.1.saturating_sub(tile.height)) / 2;
         lay(&mut sheet, &tile, (left, top));
     }
-    let file = png_file(&sheet)?;
-    let header = imaging::probe(&file)?;
-    let plan = "q=82,f=webp".parse::<Recipe>()?.plan(&header);
-    let sheet = imaging::render(&file, &header, &[plan], &budget())?;
-    std::fs::write(output, &sheet.pictures[0].bytes)?;
+    std::fs::write(output, rendering(&png_file(&sheet)?, "q=82,f=webp")?)?;
     Ok(())
+}
+
+fn rendering(file: &[u8], recipe: &str) -> Result<Vec<u8>, Failure> {
+    let header = imaging::probe(file)?;
+    let plan = recipe.parse::<Recipe>()?.plan(&header);
+    let mut rendered = imaging::render(file, &header, &[plan], &budget())?;
+    Ok(rendered.pictures.remove(0).bytes)
 }
 
 /// Squares in two grays.

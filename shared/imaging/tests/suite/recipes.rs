@@ -4,7 +4,7 @@ use imaging::recipe::{
     Angle, Colour, Decimal, Factor, Fit, Flip, Focus, Length, Padding, Radius, Region, Share, Sharpen, Side,
     Sigma, Trim, Watermark,
 };
-use imaging::{Encoding, OutputFormat, Recipe};
+use imaging::{Encoding, Keep, OutputFormat, Recipe};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -176,7 +176,8 @@ pub(crate) fn any_recipe(most: u32) -> impl Strategy<Value = Recipe> {
     let place = (option::of(region), option::of(any::<u8>().prop_map(Trim)), option::of(flip), angle);
     let size = (side.clone(), side, fit, focus(), any::<bool>(), any::<bool>());
     let look = (option::of(sigma()), option::of(sharpen), any::<bool>(), factor(), factor());
-    let frame = (option::of(mark), option::of(radius), pad, option::of(colour));
+    let keep = any::<[bool; 2]>().prop_map(|[profile, copyright]| Keep { profile, copyright });
+    let frame = (option::of(mark), option::of(radius), pad, option::of(colour), keep);
     (place, size, look, frame, encoding()).prop_map(|(place, size, look, frame, encoding)| Recipe {
         crop: place.0,
         trim: place.1,
@@ -198,6 +199,7 @@ pub(crate) fn any_recipe(most: u32) -> impl Strategy<Value = Recipe> {
         pad: Padding::new(frame.2).unwrap(),
         background: frame.3,
         encoding,
+        keep: frame.4,
     })
 }
 
