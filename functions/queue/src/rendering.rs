@@ -37,7 +37,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
     }
     let limits = Limits { bytes: MAXIMUM_BYTES, ..Limits::default() };
     limits.check(&header, upload.len() as u64).map_err(|reject| failure(&reject))?;
-    let original = imaging::clean(upload, &header).map_err(|reject| failure(&reject))?;
+    let original = imaging::clean(upload, &header, budget).map_err(|reject| failure(&reject))?;
     let ladder = eager_ladder(header.width, header.alpha);
     let plans: Vec<_> = ladder
         .iter()
@@ -65,12 +65,12 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
     let metadata = imaging::metadata(upload, &header);
     let [red, green, blue] = rendered.facts.dominant_color;
     let picture = Picture {
-        content_type: found.to_owned(),
-        extension: header.format.extension().to_owned(),
+        content_type: original.format.media_type().to_owned(),
+        extension: original.format.extension().to_owned(),
         width: header.width,
         height: header.height,
         frames: header.frames,
-        bytes: original.len() as u64,
+        bytes: original.bytes.len() as u64,
         sha256: hex(&Sha256::digest(upload)),
         thumbhash: STANDARD.encode(&rendered.facts.thumbhash),
         dominant_color: format!("#{red:02x}{green:02x}{blue:02x}"),
@@ -78,7 +78,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
         camera: metadata.camera,
         variants,
     };
-    Ok(Rendered { original: Bytes::from(original), picture, variants: bytes })
+    Ok(Rendered { original: Bytes::from(original.bytes), picture, variants: bytes })
 }
 
 fn failure(reject: &Reject) -> Failure {

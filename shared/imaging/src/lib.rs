@@ -12,6 +12,7 @@
 //! hostile until proven otherwise: no input makes these functions panic, and none makes them allocate
 //! more than [`Limits`] and [`Budget`] allow. [`render()`] is the place to start reading.
 
+mod animation;
 mod carry;
 mod clean;
 mod codec;
@@ -24,6 +25,7 @@ mod header;
 mod image;
 mod jpeg;
 mod libwebp;
+mod libwebp_animation;
 mod limits;
 mod metadata;
 mod notes;

@@ -1,6 +1,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use crate::animation::{Film, Take};
 use crate::colour::Conversion;
 use crate::container::jpeg as jpeg_file;
 use crate::decode::{Decoded, decode};
@@ -14,7 +15,7 @@ use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Encoding;
 use crate::source::{Source, Stored};
-use crate::{Format, Header, Note, Reject, carry, codec, jpeg};
+use crate::{Format, Header, Note, Reject, animation, carry, codec, jpeg};
 
 /// One finished rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,8 @@ pub struct Rendered {
 /// How large the picture is made to be looked at when nothing of all of it is to be rendered.
 const LOOK: u32 = 100;
 
-/// Makes all renderings of one picture, of an animation those of its first frame.
+/// Makes all renderings of one picture. Of an animation those of its first frame, and where a plan is
+/// animated, of all of them, in a pass of their own (see [`crate::animation`]).
 ///
 /// The file is decoded once, as small as the plans allow. A plan of nothing but a place and a size is made
 /// from the next larger one that shows the same; the others, and the largest of each place, from what was
@@ -80,6 +82,7 @@ pub fn render_marked(
     let (chains, last) = chains(&plans, header);
 
     let mut pictures = vec![None; plans.len()];
+    animate(bytes, header, &plans, overlay, exif.as_deref(), &mut pictures, budget)?;
     for chain in chains {
         let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
         budget.still_time()?;
@@ -109,7 +112,9 @@ struct Carried {
 /// Step 1, and the colour profile; and whether the picture is opaque.
 fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
     let orientation = header.orientation;
-    let least = (LOOK.min(header.width), LOOK.min(header.height));
+    // The smallest of these will do to look at, too.
+    let shown = plans.iter().any(|plan| plan.is_plain() && !plan.animated && plan.geometry.shows_all());
+    let least = if shown { (1, 1) } else { (LOOK.min(header.width), LOOK.min(header.height)) };
     let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
     let wanted = header.orientation.upright(wanted);
     if header.format == Format::Jpeg {
@@ -157,7 +162,7 @@ struct Chain {
 /// Puts plans into chains, and apart from them the one that shows all of the picture as it is, in which there
 /// may be no plan.
 fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
-    let mut order: Vec<usize> = (0..plans.len()).collect();
+    let mut order: Vec<usize> = (0..plans.len()).filter(|&index| !plans[index].animated).collect();
     order.sort_by_key(|&index| {
         let Plan { width, height, encoding, keep, .. } = plans[index];
         Reverse((width, height, encoding.format.extension(), encoding.quality, encoding.lossless, keep))
@@ -227,6 +232,57 @@ impl Chain {
     }
 }
 
+/// Makes the plans that are animated, each of which is made once: every frame goes through steps 3 to 6.
+fn animate(
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, exif: Option<&[u8]>,
+    pictures: &mut [Option<Picture>], budget: &Budget,
+) -> Result<(), Reject> {
+    let mut different: Vec<&Plan> = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.animated) {
+        if !different.contains(&plan) {
+            different.push(plan);
+        }
+    }
+    if different.is_empty() {
+        return Ok(());
+    }
+    // While a frame is resized: its copy, the buffer between the two passes of the filter, what comes of it
+    // and what the operations make of that.
+    let all = Pixels::Rgba.bytes(header.width, header.height);
+    let made = different.iter().map(|plan| {
+        Pixels::Rgba.bytes(plan.width, header.height) + 3 * Pixels::Rgba.bytes(plan.width, plan.height)
+    });
+    let working = all + made.max().unwrap_or_default();
+    let film = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film).collect();
+    let icc = animation::icc(bytes, header);
+    let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
+    let mut profiles = vec![None; different.len()];
+    let show = |raster: Raster, take: Take| {
+        let (stored, orientation) = (Stored::Raster(raster), header.orientation);
+        let source = Source { stored, orientation, conversion: conversion.clone(), icc: icc.clone() };
+        for (film, plan) in different.iter().enumerate() {
+            profiles[film] = source.carries(&plan.geometry);
+            let image = source.show(&plan.geometry, Chroma::Full, budget)?;
+            if let Image::Raster(raster) = operate(image, plan, overlay, budget)? {
+                take(film, &raster)?;
+            }
+        }
+        Ok(())
+    };
+    let files = animation::render(bytes, header, &films, working, budget, show)?;
+    for (plan, picture) in plans.iter().zip(pictures) {
+        let file = different.iter().position(|other| plan.animated && *other == plan);
+        if let Some((file, icc)) = file.and_then(|at| Some((files.get(at)?.clone(), profiles.get(at)?))) {
+            let Plan { width, height, encoding, keep, .. } = *plan;
+            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;
+            *picture = Some(Picture { width, height, encoding, bytes });
+        }
+    }
+    Ok(())
+}
+
 /// Step 6.
 fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget) -> Result<Image, Reject> {
     let mut raster = match image {
@@ -243,7 +299,7 @@ fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget
 /// Step 7, and of a plain plan the only operation that there may be.
 fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject> {
     let raster = match image {
-        Image::Planes(planes) => return encode_planes(planes, plan.encoding),
+        Image::Planes(planes) => return encode_planes(planes, plan.encoding, budget),
         Image::Raster(raster) => raster,
     };
     let colours = plan.operations.iter().filter_map(|operation| match operation {
@@ -251,12 +307,12 @@ fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject
         _ => None,
     });
     if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
-        return encode(raster, plan.encoding);
+        return encode(raster, plan.encoding, budget);
     }
     budget.afford(2 * raster.bytes())?;
     let mut flat: Raster = raster.clone();
     for colour in colours {
         flat = onto(flat, colour, budget)?;
     }
-    encode(&flat, plan.encoding)
+    encode(&flat, plan.encoding, budget)
 }

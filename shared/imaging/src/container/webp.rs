@@ -1,6 +1,7 @@
 //! WebP: RIFF chunks (RFC 9649, 2).
 
 use super::Cursor;
+use crate::animation::Loops;
 use crate::metadata::orientation;
 use crate::{Format, Header, Reject};
 
@@ -173,6 +174,54 @@ pub(crate) fn first(bytes: &[u8]) -> Result<First<'_>, Reject> {
         }
     }
     Ok(First { icc, ..first.ok_or(Reject::Undecodable("it has no picture"))? })
+}
+
+pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut chunks = Chunks::of_file(bytes).ok()?.map_while(Result::ok);
+    chunks.find(|chunk| chunk.name == *b"ICCP").map(|chunk| chunk.data.to_vec())
+}
+
+/// How often the animation plays (2.7.1.1).
+pub(crate) fn loops(bytes: &[u8]) -> Result<Loops, Reject> {
+    for chunk in Chunks::of_file(bytes)? {
+        let chunk = chunk?;
+        if let (b"ANIM", &[_, _, _, _, low, high, ..]) = (&chunk.name, chunk.data) {
+            return Ok(Loops::from_plays(u16::from_le_bytes([low, high]).into()));
+        }
+    }
+    Ok(Loops::Times(1))
+}
+
+/// A frame of an animation.
+pub(crate) struct Moving<'a> {
+    pub(crate) still: First<'a>,
+    pub(crate) milliseconds: u32,
+    /// Whether it is laid over what is there, or takes its place.
+    pub(crate) blends: bool,
+    /// Whether its box is cleared before the next frame.
+    pub(crate) clears: bool,
+}
+
+/// All frames of an animation, in order.
+pub(crate) fn moving(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Moving<'_>, Reject>>, Reject> {
+    // A file that ends too early is refused before its first frame is decoded.
+    Chunks::of_file(bytes)?.try_for_each(|chunk| chunk.map(drop))?;
+    let frames = Chunks::of_file(bytes)?.filter_map(|chunk| {
+        let data = match chunk {
+            Ok(chunk) if chunk.name == *b"ANMF" => chunk.data,
+            Ok(_) => return None,
+            Err(reject) => return Some(Err(reject)),
+        };
+        Some(moving_frame(data))
+    });
+    Ok(frames)
+}
+
+fn moving_frame(data: &[u8]) -> Result<Moving<'_>, Reject> {
+    let still = frame(data)?;
+    let [d0, d1, d2, flags] = Cursor::new(data, FRAME_HEADER - 4).array()?;
+    let (blends, clears) = (flags & 2 == 0, flags & 1 == 1);
+    Ok(Moving { still, milliseconds: u24([d0, d1, d2]), blends, clears })
 }
 
 /// Where an animation frame goes on the canvas (2.7.1.1).

@@ -8,12 +8,12 @@ use std::fmt;
 pub(crate) use fit::placed;
 pub(crate) use layout::Layout;
 
-use crate::Header;
 use crate::carry::Keep;
 use crate::operations::{Operation, rotate};
 use crate::orientation::Orientation;
 use crate::recipe::{Encoding, Flip, Length, Recipe, Region, Trim};
 use crate::window::{Area, Window};
+use crate::{Header, animation};
 
 /// A recipe resolved against a real picture: nothing in it can fail any more but the codec.
 ///
@@ -27,6 +27,8 @@ pub struct Plan {
     pub height: u32,
     /// How it is encoded, with a quality of 1 to 100.
     pub encoding: Encoding,
+    /// Whether all frames are rendered: the picture has several, and the format can hold them.
+    pub animated: bool,
     /// What of the file it carries on.
     pub keep: Keep,
     /// From the picture's pixels to their place and number.
@@ -127,7 +129,8 @@ impl Recipe {
         let Layout { geometry, operations, width, height } = self.layout(crop, full);
         let (encoding, keep) = (self.encoding(), self.keep);
         let trim = self.trim.map(|trim| (trim, *self));
-        Plan { width, height, encoding, keep, geometry, operations, trim }
+        let animated = self.animated && animation::moves(header) && encoding.format.moves();
+        Plan { width, height, encoding, animated, keep, geometry, operations, trim }
     }
 
     fn encoding(&self) -> Encoding {
@@ -153,8 +156,7 @@ impl Plan {
     pub(crate) fn trimmed(&self, within: Area) -> Self {
         let Some((_, recipe)) = self.trim else { return self.clone() };
         let Layout { geometry, operations, width, height } = recipe.layout(within, self.geometry.full);
-        let (encoding, keep) = (self.encoding, self.keep);
-        Self { width, height, encoding, keep, geometry, operations, trim: None }
+        Self { width, height, geometry, operations, trim: None, ..self.clone() }
     }
 
     /// How large the upright picture has to be at least when it is decoded.
@@ -164,7 +166,7 @@ impl Plan {
 
     /// Whether luma and halved chroma are all that is needed.
     pub(crate) fn keeps_planes(&self) -> bool {
-        self.encoding.format.halves_chroma()
+        self.encoding.halves_chroma()
             && !self.geometry.linear
             && self.trim.is_none()
             && self.operations.iter().all(|one| matches!(one, Operation::Gray | Operation::Flatten(_)))

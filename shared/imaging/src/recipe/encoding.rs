@@ -1,12 +1,16 @@
 /// What a rendering is encoded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
-    /// Progressive JPEG, 4:2:0, without alpha.
+    /// Progressive JPEG, without alpha; chroma halved where that does not show.
     Jpeg,
-    /// PNG, 8 bits a sample; the quality has no meaning.
+    /// PNG of at most 8 bits a sample, with a palette where that is smaller; the quality has no meaning.
     Png,
-    /// Lossy WebP, with alpha where there is any.
+    /// WebP, with alpha where there is any.
     Webp,
+    /// AVIF of 8 bits a sample, with alpha where there is any; chroma halved where that does not show.
+    Avif,
+    /// GIF, at most 255 colours a frame, of which each is transparent or not; the quality has no meaning.
+    Gif,
 }
 
 impl OutputFormat {
@@ -16,6 +20,8 @@ impl OutputFormat {
             Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
             Self::Webp => "image/webp",
+            Self::Avif => "image/avif",
+            Self::Gif => "image/gif",
         }
     }
 
@@ -25,6 +31,8 @@ impl OutputFormat {
             Self::Jpeg => "jpg",
             Self::Png => "png",
             Self::Webp => "webp",
+            Self::Avif => "avif",
+            Self::Gif => "gif",
         }
     }
 
@@ -33,18 +41,19 @@ impl OutputFormat {
         !matches!(self, Self::Jpeg)
     }
 
-    /// Whether it stores colours at half the size (4:2:0).
-    pub(crate) fn halves_chroma(self) -> bool {
+    /// Whether it can hold an animation, of those that are written.
+    pub(crate) fn moves(self) -> bool {
         match self {
-            Self::Jpeg | Self::Webp => true,
-            Self::Png => false,
+            Self::Webp | Self::Gif => true,
+            Self::Jpeg | Self::Png | Self::Avif => false,
         }
     }
 
     /// The longest side that the format can express.
     pub(crate) fn longest_side(self) -> u32 {
         match self {
-            Self::Jpeg => 65_535,                 // ITU-T T.81, B.2.2
+            Self::Jpeg | Self::Gif => 65_535,     // ITU-T T.81, B.2.2; GIF 89a, 18
+            Self::Avif => 65_535,                 // one more in AV1 (5.5.1), but not in rav1e
             Self::Png => i32::MAX.unsigned_abs(), // PNG, 11.2.1
             Self::Webp => 16_383,                 // RFC 9649, 2.6
         }
@@ -61,4 +70,15 @@ pub struct Encoding {
     pub quality: u8,
     /// Every pixel as it is. PNG always is so and WebP can be; of the others it is their best quality.
     pub lossless: bool,
+}
+
+impl Encoding {
+    /// Whether it stores photographs' colours at half the size (4:2:0).
+    pub(crate) fn halves_chroma(self) -> bool {
+        match self.format {
+            OutputFormat::Jpeg | OutputFormat::Avif => true,
+            OutputFormat::Webp => !self.lossless,
+            OutputFormat::Png | OutputFormat::Gif => false,
+        }
+    }
 }

@@ -25,9 +25,10 @@
 //! | `radius` | round corners: a length of the shorter side, or `max` | square |
 //! | `pad` | margin around the picture and beyond `w` and `h`: pixels up to 2048 for all sides, or `vertical:horizontal`, or `top:right:bottom:left` | 0 |
 //! | `bg` | what is behind the picture wherever it does not hide it: `rgb`, `rgba`, `rrggbb` or `rrggbbaa` in hexadecimal, or one of the sixteen colours of HTML, or `transparent` | nothing, and white where the format has no alpha |
-//! | `f` | `jpeg`, `png`, `webp` | `webp` |
+//! | `f` | `jpeg`, `png`, `webp`, `avif`, `gif` | `webp` |
 //! | `q` | 1 to 100 | 80 |
 //! | `lossless` | flag | no |
+//! | `animated` | flag: an animation stays one, where the format has them | no: its first frame |
 //! | `keep` | what of the file goes along: `profile` (its own colours, where they are RGB), `copyright`, or `profile:copyright` | nothing: sRGB without a word |
 //!
 //! Lengths are pixels if they are written without a point (`100`) and shares of the side with one (`0.5`,
@@ -51,7 +52,7 @@ use super::{
 /// More than all keys with their longest values.
 const MOST_TEXT: usize = 1_024;
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "crop",
     "trim",
     "flip",
@@ -74,6 +75,7 @@ const KEYS: [&str; 23] = [
     "f",
     "q",
     "lossless",
+    "animated",
     "keep",
 ];
 
@@ -174,9 +176,10 @@ impl Recipe {
             "radius" => self.radius, or_off(radius), "pixels, a share such as 0.1 or 10%, max or off";
             "pad" => self.pad, some(padding), "one, two or four numbers from 0 to 2048 with colons between them";
             "bg" => self.background, or_off(colour), "a colour such as fff, 336699, 33669980, white or transparent, or off";
-            "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png or webp";
+            "f" => self.encoding.format, some(|text| named(&FORMATS, text)), "jpeg, png, webp, avif or gif";
             "q" => self.encoding.quality, some(quality), "1 to 100";
             "lossless" => self.encoding.lossless, flag, FLAG;
+            "animated" => self.animated, flag, FLAG;
             "keep" => self.keep, some(|text| named(&KEPT, text)), "profile, copyright, profile:copyright or off";
         }
     }
@@ -194,11 +197,13 @@ const KEPT: [(&str, Keep); 4] = [
     ("profile:copyright", Keep { profile: true, copyright: true }),
     ("off", Keep::NOTHING),
 ];
-const FORMATS: [(&str, OutputFormat); 4] = [
+const FORMATS: [(&str, OutputFormat); 6] = [
     ("jpeg", OutputFormat::Jpeg),
     ("jpg", OutputFormat::Jpeg),
     ("png", OutputFormat::Png),
     ("webp", OutputFormat::Webp),
+    ("avif", OutputFormat::Avif),
+    ("gif", OutputFormat::Gif),
 ];
 
 /// A key with what was written after it.
@@ -429,6 +434,7 @@ impl fmt::Display for Recipe {
         let quality = quality.clamp(1, 100);
         write("q", quality != plain.encoding.quality, &quality);
         write("lossless", lossless, &true);
+        write("animated", self.animated, &true);
         write("keep", self.keep != plain.keep, &name(&KEPT, self.keep).unwrap_or_default());
         f.write_str(&parts.join(",").replace("=true", ""))
     }

@@ -61,6 +61,9 @@ pub struct Recipe {
     pub background: Option<Colour>,
     /// How it is encoded.
     pub encoding: Encoding,
+    /// Whether an animation stays one where the format has animations. Otherwise its first frame is shown,
+    /// which is what a ladder of previews wants: a moving rendering takes as much work as it has frames.
+    pub animated: bool,
     /// What of the file it carries on.
     pub keep: Keep,
 }
@@ -89,6 +92,7 @@ impl Recipe {
             pad: Padding::NONE,
             background: None,
             encoding,
+            animated: false,
             keep: Keep::NOTHING,
         }
     }

@@ -48,6 +48,7 @@ fn profile_in(file: &[u8], format: OutputFormat) -> Option<Vec<u8>> {
             decoder.decode_headers().unwrap();
             decoder.icc_profile()
         }
+        OutputFormat::Avif | OutputFormat::Gif => unreachable!("they carry nothing"),
         OutputFormat::Webp => {
             // Right after the extended header, and announced in it.
             let extended = &file[12..16] == b"VP8X" && file[20] & 0x20 != 0 && &file[30..34] == b"ICCP";
@@ -135,6 +136,26 @@ fn srgb_ink_gray_and_broken_profiles_are_not_carried() {
     ] {
         for format in FORMATS {
             assert_eq!(profile_in(&kept(&file, format, ALL), format), None);
+        }
+    }
+}
+
+#[test]
+fn a_gray_picture_keeps_the_grays_of_its_profile() {
+    let profile = ColorProfile::new_pro_photo_rgb().encode().unwrap();
+    for level in [40, 128, 200] {
+        let pixels = plain(64, 48, [level, level, level, 255]);
+        let file = png_with(&pixels, |info| info.icc_profile = Some(profile.clone().into()));
+        let expected = all(&file).at(9, 9);
+        assert!(expected[0] > level + 5);
+        for format in FORMATS {
+            let picture = kept(&file, format, ALL);
+            assert!(profile_in(&picture, format).is_some());
+            let found = all(&picture).at(9, 9);
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 2),
+                "{format:?}: {found:?}, not {expected:?}"
+            );
         }
     }
 }

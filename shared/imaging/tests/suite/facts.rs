@@ -95,7 +95,7 @@ fn blurhashes_follow_the_shape() {
         .skip(2)
         .take(4)
         .fold(0, |value, digit| value * 83 + DIGITS.iter().position(|&known| known == digit).unwrap());
-    assert_eq!(value, 200 << 16 | 100 << 8 | 50);
+    assert_eq!(value, 0xc8_64_32);
 }
 
 #[test]

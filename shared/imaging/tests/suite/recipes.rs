@@ -200,6 +200,7 @@ pub(crate) fn any_recipe(most: u32) -> impl Strategy<Value = Recipe> {
         background: frame.3,
         encoding,
         keep: frame.4,
+        animated: false,
     })
 }
 
