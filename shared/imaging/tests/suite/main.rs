@@ -16,6 +16,7 @@ mod metadata;
 mod moving;
 mod operations;
 mod photographs;
+mod placing;
 mod planning;
 mod recipes;
 mod rendering;
