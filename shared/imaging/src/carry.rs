@@ -124,7 +124,8 @@ fn of_gray(icc: &[u8]) -> Option<Vec<u8>> {
         let rgb = ColorProfile::new_from_slice(icc).map_err(broken)?;
         let same = rgb.red_trc == rgb.green_trc && rgb.red_trc == rgb.blue_trc;
         let curve = rgb.red_trc.filter(|_| same).ok_or(Reject::Undecodable("its colour profile"))?;
-        let gray = ColorProfile { gray_trc: Some(curve), ..ColorProfile::new_gray_with_gamma(1.0) };
+        let mut gray = ColorProfile::new_gray_with_gamma(1.0);
+        gray.gray_trc = Some(curve);
         gray.encode().map_err(broken)
     });
     made.ok().as_deref().and_then(profile)

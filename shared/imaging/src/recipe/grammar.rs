@@ -44,8 +44,8 @@ use std::str::FromStr;
 use crate::carry::Keep;
 
 use super::{
-    Angle, Colour, Decimal, Encoding, Factor, Fit, Flip, Focus, Length, OutputFormat, Padding, Radius,
-    Recipe, RecipeError, Region, Share, Sharpen, Side, Sigma, Trim, Watermark,
+    Angle, Colour, Decimal, Factor, Fit, Flip, Focus, Length, OutputFormat, Padding, Radius, Recipe,
+    RecipeError, Region, Share, Sharpen, Side, Sigma, Trim, Watermark,
 };
 
 /// More than all keys with their longest values.

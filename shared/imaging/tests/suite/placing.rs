@@ -3,8 +3,8 @@
 use imaging::render;
 
 use crate::made::{
-    all, budget, drawing, exif_orientation, fixture, header, jpeg, jpeg_with, plain, png, progressive,
-    with_segments,
+    Pixels, all, budget, drawing, exif_orientation, fixture, header, jpeg, jpeg_with, plain, png,
+    progressive, with_segments,
 };
 use crate::operations::{RED, SIZES, cook, cut, file, noise, picked, quarters, recipe};
 
