@@ -5,9 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use imaging::{Budget, Encoding, Limits, OutputFormat, Recipe, Reject};
 use sha2::{Digest as _, Sha256};
-use shared::domain::image::{
-    Capture, Declared, Exposure, Failure, Location, MAXIMUM_BYTES, Picture, Swatch,
-};
+use shared::domain::image::{Capture, Declared, Exposure, Failure, Location, MAXIMUM_BYTES, Picture, Swatch};
 use shared::domain::key::hex;
 use shared::domain::preset::eager_ladder;
 use shared::domain::project::Settings;

@@ -82,7 +82,7 @@ pub fn render_marked(
     let (chains, last) = chains(&plans, header);
 
     let mut pictures = vec![None; plans.len()];
-    animate(bytes, header, &plans, overlay, &mut pictures, budget)?;
+    animate(bytes, header, &plans, overlay, exif.as_deref(), &mut pictures, budget)?;
     for chain in chains {
         let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
         budget.still_time()?;
@@ -112,7 +112,9 @@ struct Carried {
 /// Step 1, and the colour profile; and whether the picture is opaque.
 fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
     let orientation = header.orientation;
-    let least = (LOOK.min(header.width), LOOK.min(header.height));
+    // The smallest of these will do to look at, too.
+    let shown = plans.iter().any(|plan| plan.is_plain() && !plan.animated && plan.geometry.shows_all());
+    let least = if shown { (1, 1) } else { (LOOK.min(header.width), LOOK.min(header.height)) };
     let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
     let wanted = header.orientation.upright(wanted);
     if header.format == Format::Jpeg {
@@ -232,7 +234,7 @@ impl Chain {
 
 /// Makes the plans that are animated, each of which is made once: every frame goes through steps 3 to 6.
 fn animate(
-    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>,
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, exif: Option<&[u8]>,
     pictures: &mut [Option<Picture>], budget: &Budget,
 ) -> Result<(), Reject> {
     let mut different: Vec<&Plan> = Vec::new();
@@ -253,13 +255,14 @@ fn animate(
     let working = all + made.max().unwrap_or_default();
     let film = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
     let films: Vec<Film> = different.iter().map(film).collect();
-    let (conversion, _) = Conversion::of(animation::icc(bytes, header).as_deref(), Pixels::Rgba);
-    let conversion = conversion.map(Arc::new);
+    let icc = animation::icc(bytes, header);
+    let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
+    let mut profiles = vec![None; different.len()];
     let show = |raster: Raster, take: Take| {
-        let (stored, orientation, conversion) =
-            (Stored::Raster(raster), header.orientation, conversion.clone());
-        let source = Source { stored, orientation, conversion, icc: None };
+        let (stored, orientation) = (Stored::Raster(raster), header.orientation);
+        let source = Source { stored, orientation, conversion: conversion.clone(), icc: icc.clone() };
         for (film, plan) in different.iter().enumerate() {
+            profiles[film] = source.carries(&plan.geometry);
             let image = source.show(&plan.geometry, Chroma::Full, budget)?;
             if let Image::Raster(raster) = operate(image, plan, overlay, budget)? {
                 take(film, &raster)?;
@@ -270,8 +273,10 @@ fn animate(
     let files = animation::render(bytes, header, &films, working, budget, show)?;
     for (plan, picture) in plans.iter().zip(pictures) {
         let file = different.iter().position(|other| plan.animated && *other == plan);
-        if let Some(bytes) = file.and_then(|at| files.get(at).cloned()) {
-            let Plan { width, height, encoding, .. } = *plan;
+        if let Some((file, icc)) = file.and_then(|at| Some((files.get(at)?.clone(), profiles.get(at)?))) {
+            let Plan { width, height, encoding, keep, .. } = *plan;
+            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;
             *picture = Some(Picture { width, height, encoding, bytes });
         }
     }

@@ -14,7 +14,9 @@ use ulid::Ulid;
 
 use super::*;
 use crate::domain::error::{CommitError, FindImageError};
-use crate::domain::image::{Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Picture, Swatch};
+use crate::domain::image::{
+    Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Picture, Swatch,
+};
 use crate::domain::page::ListQuery;
 use crate::domain::{
     ApiKey, EventId, EventKind, ImageId, KeyId, KeyToken, PresetName, Project, ProjectId, Scope, Secret,

@@ -386,7 +386,7 @@ mod tests {
                 "commit",
                 "processing with no event",
                 "find project",
-            "read",
+                "read",
                 "commit",
                 "failed with Failed",
                 "delete upload",

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{Limits, OutputFormat, Recipe, probe};
+use imaging::recipe::{OutputFormat, Recipe};
+use imaging::{Limits, probe};
 
 use crate::made::{Pixels, all, budget, chunk, drawing, header, look, plain};
 use crate::moving::{
@@ -185,6 +186,45 @@ fn animations_get_smaller_in_one_pass_and_stills_stay_stills() {
     let gif = remade(&picture, OutputFormat::Gif);
     assert_eq!(header(&gif).frames, 1);
     assert!(all(&gif).difference(&drawing(20, 10)) < 4.0);
+}
+
+#[test]
+fn what_is_asked_for_is_done_to_every_frame() {
+    let file = moving_gif(SCREEN, &parts(&[1, 2, 3, 0]), Some(0));
+    let recipes = ["f=gif,animated,gray,flip=h", "f=gif,animated,crop=2:4:8:6", "f=gif,animated,bg=fff"];
+    let recipes = recipes.map(|text| text.parse::<Recipe>().unwrap());
+    let made = animate(&file, &recipes).unwrap();
+    let before = shown(&file);
+    let [gray, cropped, flat] = [0, 1, 2].map(|at: usize| shown(&made[at].bytes));
+    for frame in 0..4 {
+        let (before, gray) = (&before[frame].pixels, &gray[frame].pixels);
+        for (x, y) in [(0, 0), (3, 5), (10, 17), (23, 9)] {
+            let ([r, g, b, alpha], was) = (gray.at(23 - x, y), before.at(x, y));
+            assert_eq!(alpha, was[3]);
+            assert!(r == g && g == b);
+        }
+        assert_eq!((cropped[frame].pixels.width, cropped[frame].pixels.height), (8, 6));
+        for (x, y) in [(0, 0), (7, 5), (4, 2)] {
+            assert_eq!(cropped[frame].pixels.at(x, y), before.at(x + 2, y + 4));
+        }
+        assert!(flat[frame].pixels.rgba.iter().all(|pixel| pixel[3] == 255));
+    }
+}
+
+#[test]
+fn animations_of_nothing_stay_that() {
+    let nothing = |salt| {
+        let mut part = part(salt, (0, 0, 24, 18), 2);
+        part.pixels.rgba.fill([0; 4]);
+        part
+    };
+    let file = moving_gif(SCREEN, &[nothing(1), nothing(2), part(3, (4, 4, 5, 5), 2), nothing(4)], Some(0));
+    for format in [OutputFormat::Gif, OutputFormat::Webp] {
+        let after = shown(&remade(&file, format));
+        assert_eq!(after.iter().map(|shown| shown.milliseconds).collect::<Vec<_>>(), [90, 60, 70]);
+        assert_eq!(after[0].pixels, plain(24, 18, [0; 4]));
+        assert_eq!(after[2].pixels, plain(24, 18, [0; 4]));
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::{WebPDecoder, WebPEncoder};
 use image::{AnimationDecoder, ExtendedColorType, Frames};
-use imaging::{Encoding, Format, OutputFormat, Picture, Plan, Recipe, Reject};
+use imaging::recipe::{Encoding, OutputFormat, Recipe};
+use imaging::{Format, Picture, Plan, Reject};
 
 use crate::made::{Pixels, budget, extended, header, riff, riff_chunk};
 

@@ -75,20 +75,26 @@ impl Colours {
         index
     }
 
-    /// The mean of the squared distances from these pixels to their nearest colours.
-    pub(super) fn error(&mut self, pixels: &[[u8; 4]]) -> u64 {
-        let step = pixels.len().div_ceil(SAMPLE) | 1;
-        let sample = pixels.iter().step_by(step);
-        let count = sample.len() as u64;
-        let sum: u64 = sample
-            .map(|&pixel| {
-                let index = usize::from(self.nearest(pixel));
-                let nearest = self.table.get(index).copied().unwrap_or_default();
-                u64::from(distance(nearest, [pixel[0], pixel[1], pixel[2]]))
-            })
-            .sum();
-        sum.checked_div(count).unwrap_or_default()
+    /// Whether these pixels look right in these colours: near on the whole, and none of them far off.
+    pub(super) fn fit(&mut self, pixels: &[[u8; 4]]) -> bool {
+        let mut sum = 0_u64;
+        for &pixel in pixels {
+            let nearest = usize::from(self.nearest(pixel));
+            let Some(&nearest) = self.table.get(nearest) else { return false };
+            let off = distance(nearest, [pixel[0], pixel[1], pixel[2]]);
+            if off > levels(24) {
+                return false;
+            }
+            sum += u64::from(off);
+        }
+        // At which libvips takes a palette for good enough as well.
+        sum <= u64::from(levels(3)) * pixels.len() as u64
     }
+}
+
+/// The distance of colours so many levels apart in each primary.
+fn levels(levels: u32) -> u32 {
+    (2 + 4 + 1) * levels * levels
 }
 
 /// Squared, weighted by how bright the eye finds each primary: 2, 4 and 1.
@@ -110,7 +116,8 @@ mod tests {
             let index = usize::from(colours.nearest(*pixel));
             assert_eq!(colours.table()[index], pixel[..3]);
         }
-        assert_eq!(colours.error(&pixels), 0);
+        assert!(colours.fit(&pixels));
+        assert!(!colours.fit(&[&pixels[..], &[[255, 255, 255, 255]]].concat()), "one pixel is far off");
         assert!(Colours::of(&[], 255).unwrap().table().is_empty());
     }
 
@@ -122,8 +129,14 @@ mod tests {
             .collect();
         let mut colours = Colours::of(&pixels, 255).unwrap();
         assert!((200..=255).contains(&colours.table().len()));
-        // The cube cut into 255 equal ones would have sides of 40 levels, whose mean is (2 + 4 + 1) * 40^2 / 12.
-        assert!(colours.error(&pixels) < 1_500, "{}", colours.error(&pixels));
+        // The cube cut into 255 equal ones has sides of 40 levels, 10 of them on average to the middle.
+        let off = |pixel: &[u8; 4]| {
+            let index = usize::from(colours.nearest(*pixel));
+            colours.table[index].iter().zip(pixel).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>()
+        };
+        let sum: u64 = pixels.iter().map(off).sum();
+        assert!(sum < 3 * 15 * pixels.len() as u64, "{}", sum / (3 * pixels.len() as u64));
+        assert!(!colours.fit(&pixels));
         let few = Colours::of(&pixels, 16).unwrap();
         assert!(few.table().len() <= 16);
     }

@@ -17,10 +17,6 @@ const COLOURS: usize = 255;
 /// Transparent; always the last of the table, so that it need not be looked for.
 const NOTHING: [u8; 4] = [0; 4];
 
-/// The weighted mean square by which the first frame's colours may miss those of another before it gets its own
-/// table: 3 levels in each primary, at which libvips takes a palette for good enough as well.
-const GOOD_ENOUGH: u64 = (2 + 4 + 1) * 3 * 3;
-
 pub(crate) struct Gif {
     size: (u16, u16),
     loops: Loops,
@@ -99,11 +95,12 @@ impl Gif {
         Ok(())
     }
 
-    /// Gives every pixel its index.
+    /// Gives every pixel its index, in the colours of the whole file where they do: a table of its own takes
+    /// up to 768 bytes, more than most frames that change little.
     fn draw(&mut self, area: Area, pixels: &[[u8; 4]], delay: u16) -> Result<Pending, Reject> {
         let opaque: Vec<[u8; 4]> = pixels.iter().copied().filter(|pixel| *pixel != NOTHING).collect();
         let mut own = None;
-        if self.global.as_mut().is_none_or(|global| global.error(&opaque) > GOOD_ENOUGH) {
+        if self.global.as_mut().is_none_or(|global| !global.fit(&opaque)) {
             own = Some(Colours::of(&opaque, COLOURS)?);
         }
         drop(opaque);
