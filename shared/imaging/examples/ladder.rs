@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{Budget, Limits, OutputFormat, Plan, Recipe};
+use imaging::{Budget, Encoding, Limits, OutputFormat, Plan, Recipe};
 
 const LADDER: [(u32, OutputFormat); 6] = [
     (2048, OutputFormat::Webp),
@@ -26,7 +26,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let header = imaging::probe(&file)?;
     Limits::default().check(&header, file.len() as u64)?;
-    let plan = |&(width, format): &(u32, OutputFormat)| Recipe { width, format, quality: 80 }.plan(&header);
+    let plan = |&(width, format): &(u32, OutputFormat)| {
+        Recipe::of_width(width, Encoding { format, quality: 80, lossless: false }).plan(&header)
+    };
     let plans: Vec<Plan> = recipes.iter().map(plan).collect();
     let budget = Budget { deadline: start + Duration::from_mins(1), memory: 1 << 30 };
     let rendered = imaging::render(&file, &header, &plans, &budget)?;

@@ -1,4 +1,4 @@
-use crate::container::{gif, jpeg, png, webp};
+use crate::container::{bmp, gif, heif, jpeg, png, tiff, webp};
 use crate::{Orientation, Reject};
 
 /// A format that can be read.
@@ -12,6 +12,14 @@ pub enum Format {
     Webp,
     /// GIF 87a and 89a.
     Gif,
+    /// AV1 in HEIF; of a film the picture that stands for it.
+    Avif,
+    /// HEVC in HEIF.
+    Heic,
+    /// TIFF 6.0, the first page.
+    Tiff,
+    /// Windows and OS/2 bitmaps.
+    Bmp,
 }
 
 impl Format {
@@ -22,6 +30,10 @@ impl Format {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            Self::Avif => "image/avif",
+            Self::Heic => "image/heic",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
         }
     }
 
@@ -32,6 +44,10 @@ impl Format {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Gif => "gif",
+            Self::Avif => "avif",
+            Self::Heic => "heic",
+            Self::Tiff => "tiff",
+            Self::Bmp => "bmp",
         }
     }
 }
@@ -72,6 +88,9 @@ pub fn probe(bytes: &[u8]) -> Result<Header, Reject> {
         Format::Png => png::header(bytes),
         Format::Webp => webp::header(bytes),
         Format::Gif => gif::header(bytes),
+        Format::Avif | Format::Heic => heif::header(bytes),
+        Format::Tiff => tiff::header(bytes),
+        Format::Bmp => bmp::header(bytes),
     }?;
     if header.width == 0 || header.height == 0 {
         return Err(Reject::Undecodable("it has no width or no height"));
@@ -81,22 +100,17 @@ pub fn probe(bytes: &[u8]) -> Result<Header, Reject> {
 
 fn format(bytes: &[u8]) -> Result<Format, Reject> {
     /// The magic bytes of what is an image, with the place where they stand.
-    const KNOWN: [(usize, &[u8], Result<Format, &str>); 19] = [
+    const KNOWN: [(usize, &[u8], Result<Format, &str>); 14] = [
         (0, b"\xff\xd8\xff", Ok(Format::Jpeg)),
         (0, b"\x89PNG\r\n\x1a\n", Ok(Format::Png)),
         (8, b"WEBP", Ok(Format::Webp)),
         (0, b"GIF87a", Ok(Format::Gif)),
         (0, b"GIF89a", Ok(Format::Gif)),
-        (4, b"ftypavif", Err("AVIF")),
-        (4, b"ftypavis", Err("AVIF")),
-        (4, b"ftypheic", Err("HEIC")),
-        (4, b"ftypheix", Err("HEIC")),
-        (4, b"ftyphevc", Err("HEIC")),
-        (4, b"ftypmif1", Err("HEIF")),
-        (4, b"ftypmsf1", Err("HEIF")),
-        (0, b"II*\0", Err("TIFF")),
-        (0, b"MM\0*", Err("TIFF")),
-        (0, b"BM", Err("BMP")),
+        (0, b"II*\0", Ok(Format::Tiff)),
+        (0, b"MM\0*", Ok(Format::Tiff)),
+        (0, b"II+\0", Err("BigTIFF")),
+        (0, b"MM\0+", Err("BigTIFF")),
+        (0, b"BM", Ok(Format::Bmp)),
         (0, b"\xff\x0a", Err("JPEG XL")),
         (0, b"\0\0\0\x0cJXL \r\n\x87\n", Err("JPEG XL")),
         (0, b"\0\0\0\x0cjP  \r\n\x87\n", Err("JPEG 2000")),
@@ -109,6 +123,6 @@ fn format(bytes: &[u8]) -> Result<Format, Reject> {
     match known {
         Some((_, _, Ok(format))) => Ok(*format),
         Some((_, _, Err(name))) => Err(Reject::UnsupportedFormat(name)),
-        None => Err(Reject::NotAnImage),
+        None => heif::format(bytes).ok_or(Reject::NotAnImage),
     }
 }

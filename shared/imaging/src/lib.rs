@@ -2,16 +2,18 @@
 //!
 //! ```text
 //! probe(bytes) -> Header -> Limits::check          a bomb costs a header read
-//! clean(bytes) -> bytes                            the picture without what else is in the file
+//! clean(bytes) -> Cleaned                          the picture without what else is in the file
 //! Recipe + Header -> Plan                          total: nothing left to fail but the codec
 //! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
-//! metadata(bytes) -> date, camera                  never fails
+//! metadata(bytes) -> date, camera, place...         never fails
 //! ```
 //!
 //! Pure functions over bytes: no files, no network, no clock but the deadline in [`Budget`]. Bytes are
 //! hostile until proven otherwise: no input makes these functions panic, and none makes them allocate
 //! more than [`Limits`] and [`Budget`] allow. [`render()`] is the place to start reading.
 
+mod animation;
+mod carry;
 mod clean;
 mod codec;
 mod colour;
@@ -19,27 +21,36 @@ mod container;
 mod decode;
 mod encode;
 mod facts;
-mod flatten;
 mod header;
 mod image;
 mod jpeg;
 mod libwebp;
+mod libwebp_animation;
 mod limits;
 mod metadata;
+mod notes;
+mod operations;
 mod orientation;
+mod plan;
 mod planes;
 mod raster;
-mod recipe;
+pub mod recipe;
 mod reject;
 mod render;
 mod resize;
+mod source;
+mod window;
 
-pub use clean::clean;
-pub use facts::Facts;
+pub use carry::Keep;
+pub use clean::{Cleaned, clean};
+pub use facts::{Facts, Swatch};
 pub use header::{Format, Header, probe};
 pub use limits::{Budget, Limits};
-pub use metadata::{Metadata, metadata};
+pub use metadata::{Exposure, Fraction, Location, Metadata, metadata};
+pub use notes::Note;
+pub use operations::Overlay;
 pub use orientation::Orientation;
-pub use recipe::{OutputFormat, Plan, Recipe};
+pub use plan::Plan;
+pub use recipe::{Encoding, OutputFormat, Recipe, RecipeError};
 pub use reject::Reject;
-pub use render::{Picture, Rendered, render};
+pub use render::{Picture, Rendered, render, render_marked};

@@ -1,4 +1,4 @@
-//! libwebp, behind a safe interface: the only `unsafe` code of this crate.
+//! libwebp's stills, behind a safe interface.
 //!
 //! Every function passes C a pointer together with a length that it computes from the slice itself, and
 //! checks that the sizes it announces are what the slice holds. libwebp keeps none of the pointers after
@@ -83,6 +83,21 @@ fn outcome(status: ffi::VP8StatusCode) -> Result<(), Fault> {
     }
 }
 
+/// What is to be kept of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Lossy {
+        /// libwebp's own, 0 to 100.
+        quality: u8,
+        /// Whether to spend time on where colours meet (`use_sharp_yuv`).
+        sharp: bool,
+    },
+    Lossless,
+}
+
+/// 0 to 100: libwebp's default.
+const LOSSLESS_EFFORT: u8 = 75;
+
 /// A picture of libwebp's, freed when dropped.
 struct Picture(ffi::WebPPicture);
 
@@ -94,10 +109,20 @@ impl Picture {
         Ok(picture)
     }
 
-    fn encode(mut self, quality: u8, method: u8) -> Result<Vec<u8>, Fault> {
+    fn encode(mut self, coding: Coding, method: u8) -> Result<Vec<u8>, Fault> {
         let mut config = ffi::WebPConfig::new().map_err(|()| Fault::Broken)?;
-        config.quality = f32::from(quality);
         config.method = c_int::from(method);
+        match coding {
+            Coding::Lossy { quality, sharp } => {
+                config.quality = f32::from(quality);
+                config.use_sharp_yuv = c_int::from(sharp);
+            }
+            Coding::Lossless => {
+                config.lossless = 1;
+                config.exact = 1;
+                config.quality = f32::from(LOSSLESS_EFFORT);
+            }
+        }
 
         let mut writer =
             Writer(ffi::WebPMemoryWriter { mem: std::ptr::null_mut(), size: 0, max_size: 0, pad: [0] });
@@ -137,9 +162,9 @@ impl Drop for Writer {
     }
 }
 
-/// Encodes `width * height * channels(alpha)` bytes, lossily.
+/// Encodes `width * height * channels(alpha)` bytes.
 pub(crate) fn encode(
-    pixels: &[u8], (width, height): (u32, u32), alpha: bool, quality: u8, method: u8,
+    pixels: &[u8], (width, height): (u32, u32), alpha: bool, coding: Coding, method: u8,
 ) -> Result<Vec<u8>, Fault> {
     let stride = width as usize * channels(alpha);
     if stride == 0 || pixels.len() != stride * height as usize {
@@ -148,6 +173,8 @@ pub(crate) fn encode(
     let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
 
     let mut picture = Picture::new(width, height)?;
+    // Otherwise the import makes YUV of it.
+    picture.0.use_argb = c_int::from(!matches!(coding, Coding::Lossy { sharp: false, .. }));
     // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which the
     // call reads `height` rows of `stride` bytes; it copies into planes of its own.
     let imported = unsafe {
@@ -160,7 +187,7 @@ pub(crate) fn encode(
     if imported == 0 {
         return Err(Fault::Broken);
     }
-    picture.encode(quality, method)
+    picture.encode(coding, method)
 }
 
 /// The planes of a picture: luma, and blue and red chroma of half the size, rounded up, all of the range
@@ -193,19 +220,21 @@ pub(crate) fn encode_yuv(
     picture.0.y = planes.luma.as_ptr().cast_mut();
     picture.0.u = planes.blue.as_ptr().cast_mut();
     picture.0.v = planes.red.as_ptr().cast_mut();
-    picture.encode(quality, method)
+    picture.encode(Coding::Lossy { quality, sharp: false }, method)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LOSSY: Coding = Coding::Lossy { quality: 80, sharp: false };
+
     #[test]
     fn sizes_that_do_not_fit_the_slices_are_refused() {
         let pixels = [0; 12];
-        assert_eq!(encode(&pixels, (2, 3), false, 80, 4).unwrap_err(), Fault::Broken);
-        assert_eq!(encode(&pixels, (0, 2), false, 80, 4).unwrap_err(), Fault::Broken);
-        let file = encode(&pixels, (2, 2), false, 80, 4).unwrap();
+        assert_eq!(encode(&pixels, (2, 3), false, LOSSY, 4).unwrap_err(), Fault::Broken);
+        assert_eq!(encode(&pixels, (0, 2), false, LOSSY, 4).unwrap_err(), Fault::Broken);
+        let file = encode(&pixels, (2, 2), false, LOSSY, 4).unwrap();
         assert_eq!(size(&file).unwrap(), (2, 2));
         assert_eq!(decode(&file, (2, 2), false, &mut [0; 11]).unwrap_err(), Fault::Broken);
         assert_eq!(decode(&file, (2, 2), true, &mut [0; 12]).unwrap_err(), Fault::Broken);
@@ -215,6 +244,6 @@ mod tests {
     #[test]
     fn sides_that_webp_cannot_hold_are_refused() {
         let pixels = vec![0; 16_384 * 3];
-        assert_eq!(encode(&pixels, (16_384, 1), false, 80, 4).unwrap_err(), Fault::Broken);
+        assert_eq!(encode(&pixels, (16_384, 1), false, LOSSY, 4).unwrap_err(), Fault::Broken);
     }
 }

@@ -1,6 +1,7 @@
 use crate::Reject;
 use crate::limits::Budget;
 use crate::raster::Raster;
+use crate::window::Window;
 
 /// How a stored picture has to be turned to stand upright: the EXIF tag 0x0112.
 ///
@@ -55,11 +56,53 @@ impl Orientation {
         }
     }
 
+    /// This one, and then another.
+    pub(crate) fn then(self, next: Self) -> Self {
+        let ((mirrored, turned), (mirrors, turns)) = (self.parts(), next.parts());
+        // A mirror turns the other way round what was turned before it.
+        let turned = if mirrors { 4 - turned } else { turned };
+        match (mirrored != mirrors, (turned + turns) % 4) {
+            (false, 0) => Self::Upright,
+            (false, 1) => Self::Turn90,
+            (false, 2) => Self::Turn180,
+            (false, _) => Self::Turn270,
+            (true, 0) => Self::Mirror,
+            (true, 1) => Self::Transverse,
+            (true, 2) => Self::Flip,
+            (true, _) => Self::Transpose,
+        }
+    }
+
+    /// Whether to mirror left to right, and how many quarters to turn after that.
+    fn parts(self) -> (bool, u8) {
+        match self {
+            Self::Upright => (false, 0),
+            Self::Turn90 => (false, 1),
+            Self::Turn180 => (false, 2),
+            Self::Turn270 => (false, 3),
+            Self::Mirror => (true, 0),
+            Self::Transverse => (true, 1),
+            Self::Flip => (true, 2),
+            Self::Transpose => (true, 3),
+        }
+    }
+
     /// Whether the right and the bottom of the stored picture become its left or its top.
     pub(crate) fn reverses(self) -> (bool, bool) {
         let across = matches!(self, Self::Mirror | Self::Turn180 | Self::Transverse | Self::Turn270);
         let down = matches!(self, Self::Flip | Self::Turn180 | Self::Transverse | Self::Turn90);
         (across, down)
+    }
+
+    /// Where a window of the upright picture, whose sides count as 1, is in the stored one.
+    pub(crate) fn stored(self, window: Window) -> Window {
+        let Window { x, y, width, height } = window;
+        let (x, y, width, height) =
+            if self.upright((0, 1)) == (0, 1) { (x, y, width, height) } else { (y, x, height, width) };
+        let (across, down) = self.reverses();
+        let x = if across { 1.0 - x - width } else { x };
+        let y = if down { 1.0 - y - height } else { y };
+        Window { x, y, width, height }
     }
 
     /// Turns stored dimensions into upright ones. It is its own inverse.
@@ -140,6 +183,32 @@ mod tests {
             assert_eq!((upright.width, upright.height), size, "orientation {value}");
             assert_eq!(upright.data, data, "orientation {value}");
             assert_eq!(u32::from(orientation.to_exif()), value);
+        }
+    }
+
+    #[test]
+    fn a_window_shows_the_same_stored_or_upright() {
+        for orientation in (1..=8).map(Orientation::from_exif) {
+            let upright = orient(stored(), orientation, &Budget::for_tests()).unwrap();
+            let (width, height) = (f64::from(upright.width), f64::from(upright.height));
+            for (at, pixel) in upright.data.iter().enumerate() {
+                let (x, y) = (at % upright.width as usize, at / upright.width as usize);
+                let window = Window { x: x as f64, y: y as f64, width: 1.0, height: 1.0 };
+                let Window { x, y, .. } = orientation.stored(window.scaled(1.0 / width, 1.0 / height));
+                let index = (y * 2.0).round() * 3.0 + (x * 3.0).round();
+                assert_eq!(f64::from(*pixel), index + 1.0, "{orientation:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_after_another_is_one() {
+        for (first, second) in (1..=8).flat_map(|first| (1..=8).map(move |second| (first, second))) {
+            let (first, second) = (Orientation::from_exif(first), Orientation::from_exif(second));
+            let budget = Budget::for_tests();
+            let twice = orient(orient(stored(), first, &budget).unwrap(), second, &budget).unwrap();
+            let once = orient(stored(), first.then(second), &budget).unwrap();
+            assert_eq!((once.width, once.data), (twice.width, twice.data), "{first:?} then {second:?}");
         }
     }
 

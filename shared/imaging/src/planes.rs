@@ -4,22 +4,25 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use crate::limits::Budget;
 use crate::orientation::{Orientation, orient};
 use crate::raster::{Pixels, Raster};
+use crate::window::Window;
 use crate::{Reject, codec};
 
 const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
 /// One component of a picture, 8 bits a sample.
 ///
-/// The picture begins at the left top and takes `extent` samples, which need not be whole: 17 pixels
+/// The picture takes `extent` samples, which need not be whole: 17 pixels
 /// have 8.5 samples of halved chroma, and 2.125 of luma at 1/8. Nothing is ever rounded to whole
-/// samples on the way, or pictures would shift and chroma would bleed.
+/// samples on the way, or pictures would shift and chroma would bleed. What was cut out of a picture need
+/// not begin at a whole sample either: `origin` is where it does, before the first sample's end.
 ///
-/// Invariant: `data.len() == width * height`, no side is 0, and the extent is within them.
+/// Invariant: `data.len() == width * height`, no side is 0, and origin and extent are within them.
 #[derive(Debug, Clone)]
 pub(crate) struct Plane {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) data: Vec<u8>,
+    origin: (f64, f64),
     extent: (f64, f64),
 }
 
@@ -63,6 +66,8 @@ struct Axis {
     step: u32,
     /// Whether it is rather the first that does.
     reversed: bool,
+    /// The part of the picture that is wanted: where it starts, and how long it is, in shares of it.
+    window: (f64, f64),
 }
 
 /// The part of a plane, in one direction, that becomes a new one.
@@ -76,10 +81,11 @@ struct Cut {
 }
 
 impl Axis {
-    fn cut(self, side: u32, extent: f64) -> Cut {
+    fn cut(self, side: u32, origin: f64, extent: f64) -> Cut {
         let samples = self.pixels.div_ceil(self.step);
+        let (origin, extent) = (origin + extent * self.window.0, extent * self.window.1);
         let length = extent * f64::from(samples * self.step) / f64::from(self.pixels);
-        let start = if self.reversed { extent - length } else { 0.0 };
+        let start = if self.reversed { origin + extent - length } else { origin };
         let before = whole_samples(-start);
         let after = whole_samples(start + length - f64::from(side));
         let start = start + f64::from(before);
@@ -119,17 +125,35 @@ impl Plane {
         let side = |side: usize| u32::try_from(side).expect("a side of a JPEG is below 65,536");
         let (width, height) = (side(stride), side(rows));
         let extent = (extent.0.min(f64::from(width)), extent.1.min(f64::from(height)));
-        Self { width, height, data, extent }
+        Self { width, height, data, origin: (0.0, 0.0), extent }
+    }
+
+    /// Only those samples that a part of the picture is in.
+    fn cut(&self, part: Window, budget: &Budget) -> Result<Self, Reject> {
+        let axis = |side: u32, origin: f64, extent: f64, (start, length): (f64, f64)| {
+            let start = (origin + extent * start).clamp(0.0, f64::from(side));
+            let first = (start + 1e-6).floor().min(f64::from(side - 1));
+            let end = (start + extent * length).clamp(first + 1e-3, f64::from(side));
+            (whole_samples(first), whole_samples(end), (start - first).max(0.0), end - start.max(first))
+        };
+        let (left, right, x, wide) = axis(self.width, self.origin.0, self.extent.0, (part.x, part.width));
+        let (top, bottom, y, high) = axis(self.height, self.origin.1, self.extent.1, (part.y, part.height));
+        let (width, height) = (right - left, bottom - top);
+        budget.afford(self.data.len() as u64 + u64::from(width) * u64::from(height))?;
+        let rows = self.data.chunks_exact(self.width as usize).skip(top as usize).take(height as usize);
+        let data = rows.flat_map(|row| &row[left as usize..right as usize]).copied().collect();
+        Ok(Self { width, height, data, origin: (x, y), extent: (wide, high) })
     }
 
     fn resize(self, across: Axis, down: Axis, budget: &Budget) -> Result<Self, Reject> {
         let extent = (across.extent(), down.extent());
-        let (x, y) = (across.cut(self.width, self.extent.0), down.cut(self.height, self.extent.1));
+        let x = across.cut(self.width, self.origin.0, self.extent.0);
+        let y = down.cut(self.height, self.origin.1, self.extent.1);
         let as_it_is = |cut: &Cut, side: u32| {
             cut.samples == side && cut.before + cut.after == 0 && (cut.length - f64::from(side)).abs() < 1e-6
         };
         if as_it_is(&x, self.width) && as_it_is(&y, self.height) {
-            return Ok(Self { extent, ..self });
+            return Ok(Self { origin: (0.0, 0.0), extent, ..self });
         }
         let bytes = |width: u32, height: u32| u64::from(width) * u64::from(height);
         let source = bytes(self.width + x.before + x.after, self.height + y.before + y.after);
@@ -148,7 +172,7 @@ impl Plane {
             let options = ResizeOptions::new().resize_alg(lanczos).crop(x.start, y.start, x.length, y.length);
             Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)
         })?;
-        Ok(Self { width: x.samples, height: y.samples, data: resized.data, extent })
+        Ok(Self { width: x.samples, height: y.samples, data: resized.data, origin: (0.0, 0.0), extent })
     }
 
     /// With the outermost samples repeated.
@@ -165,7 +189,7 @@ impl Plane {
             data.extend_from_slice(row);
             data.extend(std::iter::repeat_n(row[row.len() - 1], right as usize));
         }
-        Self { width, height, data, extent: self.extent }
+        Self { width, height, data, ..self }
     }
 
     fn upright(self, orientation: Orientation, budget: &Budget) -> Result<Self, Reject> {
@@ -175,7 +199,7 @@ impl Plane {
         };
         let Self { width, height, data, .. } = self;
         let raster = orient(Raster { width, height, pixels: Pixels::Gray, data }, orientation, budget)?;
-        Ok(Self { width: raster.width, height: raster.height, data: raster.data, extent })
+        Ok(Self { width: raster.width, height: raster.height, data: raster.data, origin: (0.0, 0.0), extent })
     }
 }
 
@@ -184,18 +208,45 @@ impl Planes {
         (self.luma.width, self.luma.height)
     }
 
-    /// Brings a stored picture to this size, which is as stored as well, with Lanczos3, and turns it
-    /// upright.
+    /// How many pixels there are samples for.
+    pub(crate) fn pixels(&self) -> (u32, u32) {
+        (whole_samples(self.luma.extent.0).max(1), whole_samples(self.luma.extent.1).max(1))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let planes = self.chroma.iter().flatten().chain([&self.luma]);
+        planes.map(|plane| plane.data.len() as u64).sum()
+    }
+
+    /// Gray.
+    pub(crate) fn without_chroma(self) -> Self {
+        Self { chroma: None, ..self }
+    }
+
+    /// Only a part, in shares of the sides: what is beside it is gone, but for less than a sample.
+    pub(crate) fn cut(&self, part: Window, budget: &Budget) -> Result<Self, Reject> {
+        let luma = self.luma.cut(part, budget)?;
+        let chroma = match &self.chroma {
+            Some([blue, red]) => Some([blue.cut(part, budget)?, red.cut(part, budget)?]),
+            None => None,
+        };
+        Ok(Self { luma, chroma })
+    }
+
+    /// Brings a window of a stored picture, in shares of its sides, to this size, which is as stored as
+    /// well, with Lanczos3, and turns it upright.
     ///
     /// An odd number of pixels has half a sample of chroma too much. It is where the picture ends when it
     /// stands upright.
     pub(crate) fn resize_upright(
-        self, (width, height): (u32, u32), chroma: Chroma, orientation: Orientation, budget: &Budget,
+        self, window: Window, (width, height): (u32, u32), chroma: Chroma, orientation: Orientation,
+        budget: &Budget,
     ) -> Result<Self, Reject> {
         let reversed = orientation.reverses();
         let resize = |plane: Plane, step: u32| {
-            let across = Axis { pixels: width, step, reversed: reversed.0 };
-            let down = Axis { pixels: height, step, reversed: reversed.1 };
+            let (x, y) = ((window.x, window.width), (window.y, window.height));
+            let across = Axis { pixels: width, step, reversed: reversed.0, window: x };
+            let down = Axis { pixels: height, step, reversed: reversed.1, window: y };
             plane.resize(across, down, budget)?.upright(orientation, budget)
         };
         let luma = resize(self.luma, 1)?;
@@ -208,7 +259,7 @@ impl Planes {
 
     /// The same for a picture that stands upright.
     pub(crate) fn resize(self, size: (u32, u32), chroma: Chroma, budget: &Budget) -> Result<Self, Reject> {
-        self.resize_upright(size, chroma, Orientation::Upright, budget)
+        self.resize_upright(Window::ALL, size, chroma, Orientation::Upright, budget)
     }
 
     /// As RGB (or gray). Chroma must be full.
@@ -256,6 +307,8 @@ mod tests {
         Plane::of_decoder(data, stride as usize, extent)
     }
 
+    const ALL: (f64, f64) = (0.0, 1.0);
+
     fn budget() -> Budget {
         Budget { memory: 64 << 20, ..Budget::for_tests() }
     }
@@ -269,7 +322,8 @@ mod tests {
                 for target in [(97, 73), (64, 48), (33, 25)] {
                     for chroma in [Chroma::Full, Chroma::Half] {
                         let plane = slope(pixels, density, STEP);
-                        let axis = |pixels| Axis { pixels, step: chroma.step(), reversed: false };
+                        let axis =
+                            |pixels| Axis { pixels, step: chroma.step(), reversed: false, window: ALL };
                         let small = plane.resize(axis(target.0), axis(target.1), &budget()).unwrap();
                         assert_eq!((small.width, small.height), chroma.samples(target));
                         let scale = |target: u32, full: u32| {
@@ -299,7 +353,7 @@ mod tests {
     #[test]
     fn what_is_beside_the_picture_does_not_get_into_it() {
         let plane = slope((101, 67), 0.125, 0.0);
-        let axis = |pixels, step| Axis { pixels, step, reversed: false };
+        let axis = |pixels, step| Axis { pixels, step, reversed: false, window: ALL };
         let small = plane.resize(axis(7, 2), axis(5, 2), &budget()).unwrap();
         assert_eq!(small.data, [20; 12]);
     }
@@ -319,14 +373,20 @@ mod tests {
                 let turned = orient(whole(planes()).into_raster(&budget()).unwrap(), orientation, &budget());
                 let expected = turned.unwrap();
 
-                let full = planes().resize_upright(target, Chroma::Full, orientation, &budget()).unwrap();
+                let full = planes()
+                    .resize_upright(Window::ALL, target, Chroma::Full, orientation, &budget())
+                    .unwrap();
                 let found = full.into_raster(&budget()).unwrap();
                 assert_eq!((found.width, found.height), (expected.width, expected.height));
                 assert_eq!(found.data, expected.data, "orientation {value}");
 
                 // With halved chroma, every sample is the mean of the pixels it is for.
-                let half = planes().resize_upright(target, Chroma::Half, orientation, &budget()).unwrap();
-                let full = planes().resize_upright(target, Chroma::Full, orientation, &budget()).unwrap();
+                let half = planes()
+                    .resize_upright(Window::ALL, target, Chroma::Half, orientation, &budget())
+                    .unwrap();
+                let full = planes()
+                    .resize_upright(Window::ALL, target, Chroma::Full, orientation, &budget())
+                    .unwrap();
                 assert_eq!(half.luma.data, full.luma.data);
                 let (half, full) = (half.chroma.unwrap(), full.chroma.unwrap());
                 for (half, full) in half.iter().zip(&full) {
@@ -353,8 +413,9 @@ mod tests {
         let data = [vec![50; 40], vec![200; 60]].concat().repeat(100);
         let plane = Plane::of_decoder(data, 100, (100.0, 100.0));
         let half = |reversed| {
-            let axis = Axis { pixels: 5, step: 2, reversed };
-            plane.clone().resize(axis, Axis { pixels: 10, step: 2, reversed: false }, &budget()).unwrap()
+            let axis = Axis { pixels: 5, step: 2, reversed, window: ALL };
+            let down = Axis { pixels: 10, step: 2, reversed: false, window: ALL };
+            plane.clone().resize(axis, down, &budget()).unwrap()
         };
         let row = |plane: Plane| plane.data[..3].to_vec();
         let near = |found: Vec<u8>, expected: [u8; 3]| {

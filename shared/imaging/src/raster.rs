@@ -1,5 +1,6 @@
 use crate::Reject;
 use crate::limits::Budget;
+use crate::window::Area;
 
 /// What the bytes of a [`Raster`] mean: 8 bits a sample, interleaved, alpha not
 /// premultiplied.
@@ -34,7 +35,7 @@ impl Pixels {
 }
 
 /// Decoded pixels. Invariant: `data.len() == width * height * channels`, and no side is 0.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -82,6 +83,34 @@ impl Raster {
         self.data.truncate(count * kept);
         self.data.shrink_to_fit();
         self.pixels = pixels;
+    }
+
+    /// RGBA, opaque if it was RGB.
+    pub(crate) fn with_alpha(self, budget: &Budget) -> Result<Self, Reject> {
+        let size = (self.width, self.height);
+        if self.pixels == Pixels::Rgba {
+            return Ok(self);
+        }
+        budget.afford(self.bytes() + Pixels::Rgba.bytes(size.0, size.1))?;
+        let mut opaque = Self::blank(size.0, size.1, Pixels::Rgba, budget)?;
+        for (from, to) in self.data.as_chunks::<3>().0.iter().zip(opaque.data.as_chunks_mut::<4>().0) {
+            *to = [from[0], from[1], from[2], u8::MAX];
+        }
+        Ok(opaque)
+    }
+
+    /// Only a part.
+    pub(crate) fn cut(&self, area: Area, budget: &Budget) -> Result<Self, Reject> {
+        budget.afford(self.bytes() + self.pixels.bytes(area.width, area.height))?;
+        let mut cut = Self::blank(area.width, area.height, self.pixels, budget)?;
+        let channels = self.pixels.channels();
+        let (stride, left) = (self.width as usize * channels, area.x as usize * channels);
+        let row = area.width as usize * channels;
+        let rows = self.data.chunks_exact(stride).skip(area.y as usize);
+        for (from, to) in rows.zip(cut.data.chunks_exact_mut(row)) {
+            to.copy_from_slice(&from[left..left + row]);
+        }
+        Ok(cut)
     }
 
     /// Lays this picture, which is RGB or RGBA, onto a transparent canvas at `(left, top)`. What sticks out is cut off.

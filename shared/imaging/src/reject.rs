@@ -8,7 +8,7 @@ pub enum Reject {
     #[error("This file is not an image.")]
     NotAnImage,
     /// An image, but of a kind that is not processed.
-    #[error("{0} images are not supported. Send an ordinary JPEG, PNG, WebP or GIF.")]
+    #[error("{0} images are not supported. Send an ordinary JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF.")]
     UnsupportedFormat(&'static str),
     /// The file ends before the image does.
     #[error("The file is incomplete: it ends before the image does. Send it again.")]
@@ -34,6 +34,9 @@ pub enum Reject {
     /// The file breaks the rules of its own format.
     #[error("The image is damaged: {0}.")]
     Undecodable(&'static str),
+    /// What was asked for has a watermark, and no picture for it was given.
+    #[error("The image is to have a watermark, and there is none to put on it.")]
+    NoWatermark,
     /// The deadline passed before the image was done.
     #[error("The image takes too long to process. Send a smaller or simpler one.")]
     OutOfTime,
@@ -49,6 +52,7 @@ impl Reject {
             Self::TooLarge { .. } => "too-large",
             Self::TooManyFrames { .. } => "too-many-frames",
             Self::Undecodable(_) => "undecodable",
+            Self::NoWatermark => "no-watermark",
             Self::OutOfTime => "out-of-time",
         }
     }

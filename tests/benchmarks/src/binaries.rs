@@ -1,5 +1,5 @@
-//! The binaries under test, built by Cargo with one command for the whole workspace: `-p` builds would give
-//! their dependencies other features.
+//! The binaries under test. Functions are built by Cargo with one command for the whole workspace: `-p` builds
+//! would give their dependencies other features.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,13 +38,22 @@ impl Binaries {
     /// Builds the workspace's binaries, `cargo build --workspace` with these arguments. Cargo shows its own
     /// progress.
     pub async fn build(arguments: &[&str]) -> Result<Self, Failure> {
+        Self::build_of("--workspace", arguments).await
+    }
+
+    /// Builds a binary of this package, which is not a function and needs nothing of the rest.
+    pub async fn build_own(name: &str) -> Result<Self, Failure> {
+        Self::build_of("--package=benchmarks", &["--release", "--bin", name]).await
+    }
+
+    async fn build_of(packages: &str, arguments: &[&str]) -> Result<Self, Failure> {
         let started = Instant::now();
         let mut command = cargo();
-        command.args(["build", "--workspace", "--message-format=json-render-diagnostics"]).args(arguments);
+        command.args(["build", packages, "--message-format=json-render-diagnostics"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let output = command.spawn()?.wait_with_output().await?;
         if !output.status.success() {
-            return Err(format!("`cargo build --workspace {}` failed", arguments.join(" ")).into());
+            return Err(format!("`cargo build {packages} {}` failed", arguments.join(" ")).into());
         }
         let lines = output.stdout.split(|byte| *byte == b'\n');
         let messages = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok());

@@ -1,11 +1,12 @@
 //! Measures what the project promises: cold starts, sizes, warm requests, an upload, the local stack's
-//! start. Every time is measured beside a reference in the same run, alternately, because machines differ and
+//! start, and the engine beside sharp. Every time is measured beside a reference in the same run, alternately, because machines differ and
 //! are never alone; ratios are what can be compared. `docs/benchmarks.md` has results.
 
 mod binaries;
 mod cold_start;
 mod figure;
 mod picture;
+mod pictures;
 mod process;
 mod runtime_api;
 mod samples;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use binaries::Binaries;
@@ -31,27 +32,30 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// Measure Tintype. Everything stays on this machine; a run takes a minute or two, sizes take longer
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What to measure
-    #[arg(value_enum, default_value_t = Part::All)]
-    part: Part,
-    /// A JPEG to upload, instead of a made one of 12 megapixels
-    #[arg(long, value_name = "FILE")]
-    picture: Option<PathBuf>,
+    /// What to measure; everything if nothing is said
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Print a line of JSON for every figure
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Subcommand)]
 enum Part {
     /// From the start of a function's process to its first request for work, and to its first TLS hello
     ColdStart,
     /// Requests to running functions through the local gateway
     Warm,
     /// A 12-megapixel JPEG from the upload to `ready`
-    Upload,
+    Upload {
+        /// A JPEG to upload, instead of a made one
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+    },
     /// From the command that starts the stack to the first answered request
     Startup,
+    /// The engine beside sharp, on made pictures or on yours: CPU time, memory, bytes, looks and cost
+    Pictures(pictures::Arguments),
     /// The sizes of the functions as they are deployed. Building them takes minutes each
     Size,
     /// Everything
@@ -70,47 +74,60 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    note("Building what is measured (cargo build --release --workspace --bins).");
-    let binaries = Binaries::build(&["--release", "--bins"]).await?;
-    let order = [Part::ColdStart, Part::Warm, Part::Upload, Part::Startup, Part::Size];
-    for part in order.into_iter().filter(|part| [*part, Part::All].contains(&arguments.part)) {
-        note(&format!("{} ({})", part.announcement(), load()));
-        let figures = match part {
-            Part::ColdStart => cold_start::measure(&binaries).await?,
-            Part::Warm => warm::measure(&binaries).await?,
-            Part::Upload => upload::measure(&binaries, &arguments.picture()?).await?,
-            Part::Startup => startup::measure(&binaries).await?,
-            Part::Size | Part::All => size::measure().await?,
-        };
-        figure::print(&figures, arguments.json)?;
+    let parts = match arguments.part.clone() {
+        None | Some(Part::All) => vec![
+            Part::ColdStart,
+            Part::Warm,
+            Part::Upload { picture: None },
+            Part::Startup,
+            Part::Pictures(pictures::Arguments::default()),
+            Part::Size,
+        ],
+        Some(part) => vec![part],
+    };
+    for part in parts {
+        part.measure(arguments.json).await?;
     }
     Ok(())
 }
 
-impl Arguments {
-    fn picture(&self) -> Result<Vec<u8>, Failure> {
-        Ok(match &self.picture {
-            Some(file) => std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?,
-            None => picture::photograph(4032, 3024)?,
-        })
+impl Part {
+    async fn measure(&self, json: bool) -> Result<(), Failure> {
+        let figures = match self {
+            Self::ColdStart => cold_start::measure(&ready("Starting functions.").await?).await?,
+            Self::Warm => warm::measure(&ready("Asking functions that run.").await?).await?,
+            Self::Upload { picture } => {
+                let picture = match picture {
+                    Some(file) => {
+                        std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?
+                    }
+                    None => picture::photograph(4032, 3024)?,
+                };
+                upload::measure(&ready("Uploading a photograph.").await?, &picture).await?
+            }
+            Self::Startup => startup::measure(&ready("Starting the stack.").await?).await?,
+            Self::Pictures(arguments) => return pictures::measure(arguments, json).await,
+            Self::Size | Self::All => {
+                note("Building the functions as they are deployed. This takes minutes each.");
+                size::measure().await?
+            }
+        };
+        figure::print(&figures, json)?;
+        Ok(())
     }
 }
 
-impl Part {
-    const fn announcement(self) -> &'static str {
-        match self {
-            Self::ColdStart => "Starting functions.",
-            Self::Warm => "Asking functions that run.",
-            Self::Upload => "Uploading a photograph.",
-            Self::Startup => "Starting the stack.",
-            Self::Size | Self::All => "Building the functions as they are deployed. This takes minutes each.",
-        }
-    }
+/// Builds what is measured, if it is not built, and says what follows.
+async fn ready(announcement: &str) -> Result<Binaries, Failure> {
+    note("Building what is measured (cargo build --release --workspace --bins).");
+    let binaries = Binaries::build(&["--release", "--bins"]).await?;
+    note(&format!("{announcement} ({})", load()));
+    Ok(binaries)
 }
 
 /// A bar that shows itself on a terminal, and is gone when it is dropped.
 fn progress(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40.cyan/dim} {percent}% {elapsed}")
+    let style = ProgressStyle::with_template("{bar:40.cyan/dim} {percent}% {elapsed} {msg}")
         .expect("the template is well-formed")
         .progress_chars("━━─");
     let bar = ProgressBar::new(length).with_style(style).with_finish(ProgressFinish::AndClear);

@@ -1,6 +1,7 @@
 //! GIF: blocks (GIF 89a specification).
 
 use super::Cursor;
+use crate::animation::Loops;
 use crate::{Format, Header, Orientation, Reject};
 
 /// Signature, version, logical screen descriptor (sections 17 and 18).
@@ -145,6 +146,52 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Reject> {
         frames,
         alpha,
         largest_frame: largest.max(u64::from(size.0) * u64::from(size.1)),
+    })
+}
+
+/// The disposal method of every picture (section 23.c.iv), as it is in the file.
+pub(crate) fn disposals(bytes: &[u8]) -> Result<impl Iterator<Item = u8>, Reject> {
+    let mut method = 0;
+    Ok(blocks(bytes)?.map_while(Result::ok).filter_map(move |block| match block {
+        Block::Control { whole, .. } => {
+            // Introducer, label, length, packed fields.
+            method = (whole.get(3).copied().unwrap_or_default() >> 2) & 7;
+            None
+        }
+        Block::Picture { .. } => Some(std::mem::take(&mut method)),
+        Block::Application { .. } | Block::Other => None,
+    }))
+}
+
+/// What follows the name of an application block: its data, without the lengths of the sub-blocks.
+fn application_data(name: &[u8], whole: &[u8]) -> Vec<u8> {
+    // Introducer, label, length of the name, name.
+    let mut cursor = Cursor::new(whole, 3 + name.len());
+    let mut data = Vec::new();
+    while let Ok(length @ 1..) = cursor.u8() {
+        data.extend(cursor.take(length.into()).unwrap_or_default());
+    }
+    data
+}
+
+/// Netscape's block counts how often an animation is repeated after it played, and 0 is for ever: so
+/// Chromium plays it and libwebp's `gif2webp` reads it. Without the block it plays once.
+pub(crate) fn loops(bytes: &[u8]) -> Result<Loops, Reject> {
+    for block in blocks(bytes)? {
+        if let Block::Application { name: name @ (b"NETSCAPE2.0" | b"ANIMEXTS1.0"), whole } = block?
+            && let [1, low, high, ..] = *application_data(name, whole)
+        {
+            let repeats = u16::from_le_bytes([low, high]);
+            return Ok(if repeats == 0 { Loops::Forever } else { Loops::Times(u32::from(repeats) + 1) });
+        }
+    }
+    Ok(Loops::Times(1))
+}
+
+pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    blocks(bytes).ok()?.map_while(Result::ok).find_map(|block| match block {
+        Block::Application { name: name @ b"ICCRGBG1012", whole } => Some(application_data(name, whole)),
+        Block::Application { .. } | Block::Control { .. } | Block::Picture { .. } | Block::Other => None,
     })
 }
 

@@ -386,6 +386,29 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
     Ok(clean)
 }
 
+/// Puts a colour profile and an EXIF block after the JFIF segment, which wants to be first.
+pub(crate) fn carrying(file: &[u8], icc: Option<&[u8]>, exif: Option<&[u8]>) -> Result<Vec<u8>, Reject> {
+    // Of 65,535 bytes, the length itself takes two, and what part this is of how many two more.
+    const MOST: usize = 65_535 - 2 - ICC.len() - 2;
+    let mut parts = Parts::new(file);
+    let at = match parts.next() {
+        Some(Ok(Part::Segment(APP0, _))) => parts.cursor.at,
+        _ => 2,
+    };
+    let (before, after) = file.split_at_checked(at).ok_or(Reject::Truncated)?;
+    let mut carrying = before.to_vec();
+    if let Some(exif) = exif {
+        segment(&mut carrying, APP1, &[EXIF, exif]);
+    }
+    let chunks = icc.unwrap_or_default().chunks(MOST);
+    let count = u8::try_from(chunks.len()).map_err(|_| Reject::Undecodable("its colour profile"))?;
+    for (number, chunk) in (1..=count).zip(chunks) {
+        segment(&mut carrying, APP2, &[ICC, &[number, count], chunk]);
+    }
+    carrying.extend(after);
+    Ok(carrying)
+}
+
 /// Callers pass at most what was one segment before, or an EXIF block of a few bytes.
 fn segment(to: &mut Vec<u8>, marker: u8, payload: &[&[u8]]) {
     let length = 2 + payload.iter().map(|part| part.len()).sum::<usize>();

@@ -4,9 +4,12 @@
 //! These walkers are the project's own because one borrowed pass has to answer all of that, with
 //! every length checked, and because lossless cleaning is an allow-list: what is not known is not kept.
 
+pub(crate) mod bmp;
 pub(crate) mod gif;
+pub(crate) mod heif;
 pub(crate) mod jpeg;
 pub(crate) mod png;
+pub(crate) mod tiff;
 pub(crate) mod webp;
 
 use crate::{Format, Reject};
@@ -17,7 +20,10 @@ pub(crate) fn exif(bytes: &[u8], format: Format) -> Option<&[u8]> {
         Format::Jpeg => jpeg::exif(bytes),
         Format::Png => png::exif(bytes),
         Format::Webp => webp::exif(bytes),
-        Format::Gif => None,
+        Format::Avif | Format::Heic => heif::exif(bytes),
+        // What cameras write into an EXIF block is a TIFF, and so a TIFF is one.
+        Format::Tiff => Some(bytes),
+        Format::Gif | Format::Bmp => None,
     }?;
     // JPEG demands the prefix; some writers put it into PNG and WebP as well, where it is wrong.
     Some(block.strip_prefix(b"Exif\0\0").unwrap_or(block))

@@ -1,10 +1,12 @@
 //! WebP: RIFF chunks (RFC 9649, 2).
 
 use super::Cursor;
+use crate::animation::Loops;
 use crate::metadata::orientation;
 use crate::{Format, Header, Reject};
 
 const ALPHA_FLAG: u8 = 0x10;
+const ICC_FLAG: u8 = 0x20;
 const EXIF_FLAG: u8 = 0x08;
 const XMP_FLAG: u8 = 0x04;
 
@@ -174,6 +176,54 @@ pub(crate) fn first(bytes: &[u8]) -> Result<First<'_>, Reject> {
     Ok(First { icc, ..first.ok_or(Reject::Undecodable("it has no picture"))? })
 }
 
+pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut chunks = Chunks::of_file(bytes).ok()?.map_while(Result::ok);
+    chunks.find(|chunk| chunk.name == *b"ICCP").map(|chunk| chunk.data.to_vec())
+}
+
+/// How often the animation plays (2.7.1.1).
+pub(crate) fn loops(bytes: &[u8]) -> Result<Loops, Reject> {
+    for chunk in Chunks::of_file(bytes)? {
+        let chunk = chunk?;
+        if let (b"ANIM", &[_, _, _, _, low, high, ..]) = (&chunk.name, chunk.data) {
+            return Ok(Loops::from_plays(u16::from_le_bytes([low, high]).into()));
+        }
+    }
+    Ok(Loops::Times(1))
+}
+
+/// A frame of an animation.
+pub(crate) struct Moving<'a> {
+    pub(crate) still: First<'a>,
+    pub(crate) milliseconds: u32,
+    /// Whether it is laid over what is there, or takes its place.
+    pub(crate) blends: bool,
+    /// Whether its box is cleared before the next frame.
+    pub(crate) clears: bool,
+}
+
+/// All frames of an animation, in order.
+pub(crate) fn moving(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Moving<'_>, Reject>>, Reject> {
+    // A file that ends too early is refused before its first frame is decoded.
+    Chunks::of_file(bytes)?.try_for_each(|chunk| chunk.map(drop))?;
+    let frames = Chunks::of_file(bytes)?.filter_map(|chunk| {
+        let data = match chunk {
+            Ok(chunk) if chunk.name == *b"ANMF" => chunk.data,
+            Ok(_) => return None,
+            Err(reject) => return Some(Err(reject)),
+        };
+        Some(moving_frame(data))
+    });
+    Ok(frames)
+}
+
+fn moving_frame(data: &[u8]) -> Result<Moving<'_>, Reject> {
+    let still = frame(data)?;
+    let [d0, d1, d2, flags] = Cursor::new(data, FRAME_HEADER - 4).array()?;
+    let (blends, clears) = (flags & 2 == 0, flags & 1 == 1);
+    Ok(Moving { still, milliseconds: u24([d0, d1, d2]), blends, clears })
+}
+
 /// Where an animation frame goes on the canvas (2.7.1.1).
 struct Place {
     x: u32,
@@ -265,6 +315,40 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
     }
     set_length(&mut clean);
     Ok(clean)
+}
+
+/// Puts a colour profile before the picture and an EXIF block after it, in the order of 2.7, and says so in
+/// the header, which a file without either may not have had.
+pub(crate) fn carrying(file: &[u8], icc: Option<&[u8]>, exif: Option<&[u8]>) -> Result<Vec<u8>, Reject> {
+    let header = header(file)?;
+    let flags = Chunks::of_file(file)?.find_map(|chunk| match chunk {
+        Ok(Chunk { name: [b'V', b'P', b'8', b'X'], data: &[flags, ..] }) => Some(flags),
+        _ => None,
+    });
+    let mut flags = flags.unwrap_or(if header.alpha { ALPHA_FLAG } else { 0 });
+    for (flag, carried) in [(ICC_FLAG, icc), (EXIF_FLAG, exif)] {
+        flags |= if carried.is_some() { flag } else { 0 };
+    }
+    let [w0, w1, w2, _] = (header.width - 1).to_le_bytes();
+    let [h0, h1, h2, _] = (header.height - 1).to_le_bytes();
+
+    let mut carrying = Vec::with_capacity(file.len() + icc.map_or(0, <[u8]>::len) + 512);
+    carrying.extend(b"RIFF\0\0\0\0WEBP");
+    write_chunk(&mut carrying, *b"VP8X", &[flags, 0, 0, 0, w0, w1, w2, h0, h1, h2]);
+    if let Some(icc) = icc {
+        write_chunk(&mut carrying, *b"ICCP", icc);
+    }
+    for chunk in Chunks::of_file(file)? {
+        let Chunk { name, data } = chunk?;
+        if name != *b"VP8X" {
+            write_chunk(&mut carrying, name, data);
+        }
+    }
+    if let Some(exif) = exif {
+        write_chunk(&mut carrying, *b"EXIF", exif);
+    }
+    set_length(&mut carrying);
+    Ok(carrying)
 }
 
 fn clean_frame(data: &[u8]) -> Result<Vec<u8>, Reject> {

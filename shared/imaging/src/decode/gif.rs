@@ -32,7 +32,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     Ok(Decoded { raster, icc: decoder.icc_profile().map(<[u8]>::to_vec) })
 }
 
-fn reject(error: DecodingError) -> Reject {
+pub(crate) fn reject(error: DecodingError) -> Reject {
     match error {
         DecodingError::UnexpectedEof => Reject::Truncated,
         DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Reject::Truncated,

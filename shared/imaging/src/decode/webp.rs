@@ -44,7 +44,7 @@ pub(super) fn decode(
     Ok(Decoded { raster, icc: first.icc.map(<[u8]>::to_vec) })
 }
 
-fn reject(fault: Fault) -> Reject {
+pub(crate) fn reject(fault: Fault) -> Reject {
     match fault {
         Fault::Truncated => Reject::Truncated,
         Fault::Broken => Reject::Undecodable("its data makes no sense"),

@@ -1,16 +1,16 @@
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
-use super::REFUSED;
+use super::{REFUSED, chroma};
 use crate::Reject;
 use crate::planes::Planes;
 use crate::raster::Raster;
 
 /// Progressive and with Huffman tables of its own, which costs time and saves bytes at the same quality.
-fn encoder(file: &mut Vec<u8>, quality: u8) -> Encoder<&mut Vec<u8>> {
+fn encoder(file: &mut Vec<u8>, quality: u8, sampling: SamplingFactor) -> Encoder<&mut Vec<u8>> {
     let mut encoder = Encoder::new(file, quality);
     encoder.set_progressive(true);
     encoder.set_optimized_huffman_tables(true);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.set_sampling_factor(sampling);
     encoder
 }
 
@@ -18,7 +18,15 @@ pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     let width = u16::try_from(raster.width).map_err(|_| REFUSED)?;
     let height = u16::try_from(raster.height).map_err(|_| REFUSED)?;
     let mut file = Vec::new();
-    let mut encoder = encoder(&mut file, quality);
+    if chroma::is_gray(raster) {
+        let levels: Vec<u8> = raster.data.iter().step_by(raster.pixels.channels()).copied().collect();
+        let encoder = encoder(&mut file, quality, SamplingFactor::F_1_1);
+        encoder.encode(&levels, width, height, ColorType::Luma).map_err(|_| REFUSED)?;
+        return Ok(file);
+    }
+    let sampling =
+        if chroma::shows_when_halved(raster) { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 };
+    let mut encoder = encoder(&mut file, quality, sampling);
     // The default takes every other colour and drops the rest.
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.encode(&raster.data, width, height, ColorType::Rgb).map_err(|_| REFUSED)?;
@@ -31,7 +39,8 @@ pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Rej
         return Err(REFUSED);
     };
     let mut file = Vec::new();
-    encoder(&mut file, quality).encode_image(Rows { planes, width, height }).map_err(|_| REFUSED)?;
+    let encoder = encoder(&mut file, quality, SamplingFactor::F_2_2);
+    encoder.encode_image(Rows { planes, width, height }).map_err(|_| REFUSED)?;
     Ok(file)
 }
 

@@ -1,16 +1,24 @@
-use super::REFUSED;
+use super::{REFUSED, chroma, quality};
 use crate::Reject;
-use crate::libwebp::{self, Yuv};
+use crate::libwebp::{self, Coding, Yuv};
 use crate::planes::{Chroma, Planes};
 use crate::raster::{Pixels, Raster};
 
 /// libwebp's default, in the middle between 0 (fast) and 6 (small).
-const METHOD: u8 = 4;
+pub(crate) const METHOD: u8 = 4;
 
 pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     let size = (raster.width, raster.height);
     let alpha = raster.pixels == Pixels::Rgba;
-    libwebp::encode(&raster.data, size, alpha, quality, METHOD).map_err(|_| REFUSED)
+    let coding = Coding::Lossy { quality: quality::webp(quality), sharp: chroma::shows_when_halved(raster) };
+    libwebp::encode(&raster.data, size, alpha, coding, METHOD).map_err(|_| REFUSED)
+}
+
+/// Every pixel as it is, and the colours of those that cannot be seen.
+pub(super) fn encode_lossless(raster: &Raster) -> Result<Vec<u8>, Reject> {
+    let size = (raster.width, raster.height);
+    let alpha = raster.pixels == Pixels::Rgba;
+    libwebp::encode(&raster.data, size, alpha, Coding::Lossless, METHOD).map_err(|_| REFUSED)
 }
 
 /// Planes go in as they are but for their range: WebP has that of video (RFC 6386, 9.2), JPEG all 256 levels.
@@ -25,7 +33,7 @@ pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Rej
         let gray = vec![128; width as usize * height as usize];
         [gray.clone(), gray]
     };
-    libwebp::encode_yuv(Yuv { luma: &luma, blue: &blue, red: &red }, size, quality, METHOD)
+    libwebp::encode_yuv(Yuv { luma: &luma, blue: &blue, red: &red }, size, quality::webp(quality), METHOD)
         .map_err(|_| REFUSED)
 }
 

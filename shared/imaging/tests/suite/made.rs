@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{Budget, Header, OutputFormat, Picture, Plan, Recipe, Reject, Rendered};
+use imaging::{Budget, Encoding, Header, OutputFormat, Picture, Plan, Recipe, Reject, Rendered};
 use jpeg_encoder::{ColorType as JpegColour, Encoder as JpegEncoder, SamplingFactor};
 
 macro_rules! fixture {
@@ -48,14 +48,14 @@ pub(crate) fn budget() -> Budget {
 }
 
 pub(crate) fn recipe(width: u32, format: OutputFormat) -> Recipe {
-    Recipe { width, format, quality: 90 }
+    Recipe::of_width(width, Encoding { format, quality: 90, lossless: false })
 }
 
 /// What `process-upload` does to every file.
 pub(crate) fn process(bytes: &[u8], recipes: &[Recipe]) -> Result<Rendered, Reject> {
     let header = imaging::probe(bytes)?;
     imaging::Limits::default().check(&header, bytes.len() as u64)?;
-    imaging::clean(bytes, &header)?;
+    imaging::clean(bytes, &header, &budget())?;
     let plans: Vec<Plan> = recipes.iter().map(|recipe| recipe.plan(&header)).collect();
     imaging::render(bytes, &header, &plans, &budget())
 }
@@ -67,14 +67,25 @@ pub(crate) fn one(bytes: &[u8], width: u32, format: OutputFormat) -> Picture {
 /// The pixels of any file, at most `width` wide.
 pub(crate) fn look(bytes: &[u8], width: u32) -> Pixels {
     let picture = one(bytes, width, OutputFormat::Png);
-    let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.bytes)).read_info().unwrap();
+    from_png(&picture.bytes)
+}
+
+pub(crate) fn from_png(file: &[u8]) -> Pixels {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
     let mut data = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut data).unwrap();
-    assert_eq!((info.width, info.height), (picture.width, picture.height));
-    let rgba = match info.color_type {
-        png::ColorType::Rgba => data.as_chunks().0.to_vec(),
-        _ => data.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect(),
+    data.truncate(info.buffer_size());
+    let channels = info.color_type.samples();
+    let pixel = |pixel: &[u8]| match *pixel {
+        [level] => [level, level, level, 255],
+        [level, alpha] => [level, level, level, alpha],
+        [r, g, b] => [r, g, b, 255],
+        [r, g, b, a] => [r, g, b, a],
+        _ => panic!("{channels} channels"),
     };
+    let rgba = data.chunks_exact(channels).map(pixel).collect();
     Pixels { width: info.width, height: info.height, rgba }
 }
 
@@ -286,6 +297,69 @@ fn directory(block: &mut Vec<u8>, fields: &[(u16, &str)], pointer: bool) -> Opti
     block.extend([0; 4]);
     block.extend(values);
     at
+}
+
+/// A field of a TIFF directory: its tag, its type, how many values, and these.
+#[derive(Clone)]
+pub(crate) struct Field(u16, u16, usize, Vec<u8>);
+
+impl Field {
+    pub(crate) fn byte(tag: u16, value: u8) -> Self {
+        Self(tag, 1, 1, vec![value])
+    }
+
+    pub(crate) fn bytes(tag: u16, text: &[u8]) -> Self {
+        Self(tag, 2, text.len(), text.to_vec())
+    }
+
+    pub(crate) fn text(tag: u16, text: &str) -> Self {
+        Self::bytes(tag, &[text.as_bytes(), b"\0"].concat())
+    }
+
+    pub(crate) fn short(tag: u16, value: u16) -> Self {
+        Self(tag, 3, 1, value.to_be_bytes().to_vec())
+    }
+
+    pub(crate) fn long(tag: u16, value: u32) -> Self {
+        Self(tag, 4, 1, value.to_be_bytes().to_vec())
+    }
+
+    pub(crate) fn rationals(tag: u16, values: &[(u32, u32)]) -> Self {
+        let bytes =
+            values.iter().flat_map(|(above, below)| [above.to_be_bytes(), below.to_be_bytes()].concat());
+        Self(tag, 5, values.len(), bytes.collect())
+    }
+}
+
+/// A big-endian TIFF block with fields in its first, its EXIF and its GPS directory.
+pub(crate) fn tiff(first: &[Field], exif: &[Field], gps: &[Field]) -> Vec<u8> {
+    let size = |fields: &[Field]| {
+        let outside = fields.iter().map(|field| field.3.len()).filter(|&size| size > 4);
+        2 + 12 * fields.len() + 4 + outside.sum::<usize>()
+    };
+    let at = |at: usize| u32::try_from(at).unwrap();
+    let exif_at = 8 + size(first) + 24;
+    let pointers = [Field::long(0x8769, at(exif_at)), Field::long(0x8825, at(exif_at + size(exif)))];
+    let mut block = b"MM\0*\0\0\0\x08".to_vec();
+    for fields in [&[first, &pointers].concat()[..], exif, gps] {
+        let mut values_at = block.len() + 2 + 12 * fields.len() + 4;
+        let mut values: Vec<u8> = Vec::new();
+        block.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
+        for Field(tag, kind, count, data) in fields {
+            block.extend([tag.to_be_bytes(), kind.to_be_bytes()].concat());
+            block.extend(at(*count).to_be_bytes());
+            if data.len() <= 4 {
+                block.extend(data.iter().chain(&[0; 4]).take(4));
+            } else {
+                block.extend(at(values_at).to_be_bytes());
+                values_at += data.len();
+                values.extend(data);
+            }
+        }
+        block.extend([0; 4]);
+        block.extend(values);
+    }
+    block
 }
 
 /// A JPEG's EXIF segment that says how the picture was held.

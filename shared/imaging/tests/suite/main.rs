@@ -2,12 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
 
+mod animations;
+mod carrying;
 mod cleaning;
 mod colours;
+mod encoding;
+mod facts;
 mod headers;
 mod hostile;
+mod inputs;
 mod made;
 mod metadata;
+mod moving;
+mod operations;
 mod photographs;
+mod placing;
 mod planning;
+mod recipes;
 mod rendering;

@@ -1,8 +1,8 @@
 //! `metadata`: what the camera wrote.
 
-use imaging::Metadata;
+use imaging::{Location, Metadata};
 
-use crate::made::{chunk, drawing, exif, fixture, header, jpeg, png, segment, with_segments};
+use crate::made::{Field, chunk, drawing, exif, fixture, header, jpeg, png, segment, tiff, with_segments};
 
 const MAKE: u16 = 0x010f;
 const MODEL: u16 = 0x0110;
@@ -32,6 +32,18 @@ fn a_real_camera_is_read() {
     let read = imaging::metadata(file, &header(file));
     assert_eq!(read.taken_at.as_deref(), Some("2008-10-22T16:38:20"));
     assert_eq!(read.camera.as_deref(), Some("NIKON COOLPIX P6000"));
+    assert_eq!(read.exposure.time.unwrap().to_string(), "1/96");
+    assert_eq!(read.exposure.f_number, Some(4.7));
+    assert_eq!(read.exposure.iso, Some(64));
+    assert_eq!(read.exposure.focal_length, Some(16.6));
+    assert_eq!(read.exposure.focal_length_35mm, Some(77));
+    assert_eq!(read.exposure.flash, Some(false));
+    let location = read.location.unwrap();
+    // 43 deg 28' 1.49" N, 11 deg 53' 4.34" E
+    assert!((location.latitude - 43.467_081_7).abs() < 1e-6, "{location:?}");
+    assert!((location.longitude - 11.884_538_3).abs() < 1e-6, "{location:?}");
+    assert_eq!(location.altitude, None);
+    assert_eq!((read.lens, read.copyright, read.artist), (None, None, None));
 }
 
 #[test]
@@ -115,4 +127,129 @@ fn garbage_is_none_and_never_a_panic() {
     let mut ring = exif(&[(MAKE, "Canon")], &[]);
     ring[22..26].copy_from_slice(&[0, 0, 0, 8]);
     metadata(&ring);
+}
+
+fn place(fields: &[Field]) -> Option<Location> {
+    metadata(&tiff(&[], &[], fields)).location
+}
+
+const LATITUDE: u16 = 2;
+const LONGITUDE: u16 = 4;
+
+fn north(latitude: &[(u32, u32)]) -> [Field; 4] {
+    [
+        Field::text(1, "N"),
+        Field::rationals(LATITUDE, latitude),
+        Field::text(3, "W"),
+        Field::rationals(LONGITUDE, &[(100, 1), (30, 1), (0, 1)]),
+    ]
+}
+
+#[test]
+fn a_place_has_sides_and_a_height() {
+    let [_, latitude, west, longitude] = north(&[(51, 1), (2850, 100), (36, 1)]);
+    let fields = |side, reference: u8, height| {
+        let height = [Field::byte(5, reference), Field::rationals(6, &[height])];
+        [Field::text(1, side), latitude.clone(), west.clone(), longitude.clone()]
+            .into_iter()
+            .chain(height)
+            .collect::<Vec<_>>()
+    };
+    let found = place(&fields("S", 1, (123, 10))).unwrap();
+    assert!((found.latitude + 51.485).abs() < 1e-9 && (found.longitude + 100.5).abs() < 1e-9, "{found:?}");
+    assert_eq!(found.altitude, Some(-12.3));
+    assert_eq!(place(&fields("N", 0, (8_848, 1))).unwrap().altitude, Some(8_848.0));
+    for (reference, height) in
+        [(0, (1, 0)), (0, (0, 0)), (0, (4_000_000_000, 1)), (1, (12_000, 1)), (9, (1, 1))]
+    {
+        let found = place(&fields("N", reference, height)).unwrap();
+        assert_eq!(found.altitude, None, "{reference} {height:?}");
+    }
+}
+
+#[test]
+fn places_that_are_nowhere_are_none() {
+    assert!(place(&north(&[(90, 1), (0, 1), (0, 1)])).is_some());
+    for latitude in [
+        &[(90, 1), (0, 1), (1, 1)][..],
+        &[(91, 1), (0, 1), (0, 1)],
+        &[(40, 1), (61, 1), (0, 1)],
+        &[(40, 1), (0, 1), (61, 1)],
+        &[(40, 0), (0, 1), (0, 1)],
+        &[(40, 1), (0, 0), (0, 1)],
+        &[(40, 1), (0, 1), (0, 0)],
+        &[(40, 1), (0, 1)],
+        &[(40, 1)],
+        &[(u32::MAX, 1), (u32::MAX, 1), (u32::MAX, 1)],
+    ] {
+        assert_eq!(place(&north(latitude)), None, "{latitude:?}");
+    }
+    for missing in 0..4 {
+        let mut fields = north(&[(40, 1), (0, 1), (0, 1)]).to_vec();
+        fields.remove(missing);
+        assert_eq!(place(&fields), None);
+    }
+    for side in ["", "n", "E", "North", "\u{1}"] {
+        let mut fields = north(&[(40, 1), (0, 1), (0, 1)]);
+        fields[0] = Field::text(1, side);
+        assert_eq!(place(&fields), None, "{side}");
+    }
+    let zero = [(0, 1); 3];
+    let mut fields = north(&zero);
+    fields[3] = Field::rationals(LONGITUDE, &zero);
+    assert_eq!(place(&fields), None);
+}
+
+#[test]
+fn exposures_are_told_as_photographers_do() {
+    let time = |time| {
+        let read = metadata(&tiff(&[], &[Field::rationals(0x829a, &[time])], &[]));
+        read.exposure.time.map(|time| time.to_string())
+    };
+    for (written, told) in [
+        ((1, 250), "1/250"),
+        ((10, 2_500), "1/250"),
+        ((16_666, 1_000_000), "1/60"),
+        ((3, 10), "3/10"),
+        ((30, 1), "30"),
+        ((25, 10), "5/2"),
+        ((1, 1), "1"),
+        ((1, u32::MAX), "1/4294967295"),
+    ] {
+        assert_eq!(time(written).as_deref(), Some(told), "{written:?}");
+    }
+    for nonsense in [(0, 1), (1, 0), (0, 0), (u32::MAX, 1)] {
+        assert_eq!(time(nonsense), None, "{nonsense:?}");
+    }
+
+    let read = |fields: &[Field]| metadata(&tiff(&[], fields, &[])).exposure;
+    assert_eq!(read(&[Field::rationals(0x829d, &[(28, 10)])]).f_number, Some(2.8));
+    assert_eq!(read(&[Field::rationals(0x829d, &[(0, 10)])]).f_number, None);
+    assert_eq!(read(&[Field::rationals(0x829d, &[(0, 0)])]).f_number, None);
+    assert_eq!(read(&[Field::short(0x8827, 800)]).iso, Some(800));
+    assert_eq!(read(&[Field::short(0x8827, 0)]).iso, None);
+    let large = [Field::short(0x8827, u16::MAX), Field::long(0x8832, 102_400)];
+    assert_eq!(read(&large).iso, Some(102_400));
+    assert_eq!(read(&[Field::short(0xa405, 0)]).focal_length_35mm, None);
+    assert_eq!(read(&[Field::short(0x9209, 0x19)]).flash, Some(true));
+    assert_eq!(read(&[Field::short(0x9209, 0x18)]).flash, Some(false));
+    assert_eq!(read(&[]).flash, None);
+    assert_eq!(read(&[Field::text(0x829d, "2.8")]).f_number, None);
+}
+
+#[test]
+fn lenses_and_owners_are_read() {
+    let lens = |name| metadata(&tiff(&[], &[Field::text(0xa434, name)], &[])).lens;
+    assert_eq!(lens("EF24-70mm  f/2.8L II USM ").as_deref(), Some("EF24-70mm f/2.8L II USM"));
+    assert_eq!(lens("----"), None);
+    let owner = |notice: &[u8]| metadata(&tiff(&[Field::bytes(0x8298, notice)], &[], &[])).copyright;
+    assert_eq!(owner(b"(c) Ada\0").as_deref(), Some("(c) Ada"));
+    assert_eq!(owner(b"Ada\0Editor\0").as_deref(), Some("Ada"));
+    assert_eq!(owner(b" \0Editor\0").as_deref(), Some("Editor"));
+    assert_eq!(owner("© Zoë\0".as_bytes()).as_deref(), Some("© Zoë"));
+    assert_eq!(owner(b"\xa9 Zo\xeb\0").as_deref(), Some("© Zoë"));
+    assert_eq!(owner(b" \0 \0"), None);
+    assert_eq!(owner(&[b'x'; 5_000]).unwrap().len(), 300);
+    let artist = metadata(&tiff(&[Field::text(0x013b, "Ada")], &[], &[])).artist;
+    assert_eq!(artist.as_deref(), Some("Ada"));
 }

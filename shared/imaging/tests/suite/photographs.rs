@@ -1,6 +1,6 @@
 //! JPEG to JPEG and WebP, which goes without RGB, against the ways that go through it.
 
-use imaging::{OutputFormat, Recipe};
+use imaging::{Encoding, OutputFormat, Recipe};
 use jpeg_encoder::SamplingFactor as Sampling;
 use moxcms::ColorProfile;
 
@@ -31,7 +31,7 @@ fn colours_stay_what_they_are() {
         for format in [OutputFormat::Webp, OutputFormat::Jpeg] {
             for width in [320, 161, 80, 37] {
                 // At less, what the encoders drop near the hard borders is more than what is looked for.
-                let recipe = Recipe { width, format, quality: 100 };
+                let recipe = Recipe::of_width(width, Encoding { format, quality: 100, lossless: false });
                 let made = all(&process(&file, &[recipe]).unwrap().pictures[0].bytes);
                 for (x, y) in [(1, 1), (3, 1), (1, 3), (3, 3)] {
                     let expected = picture.at(x * 80, y * 60);
@@ -113,7 +113,8 @@ fn sequential_and_progressive_files_of_a_picture_come_out_the_same() {
     let sequential = jpeg_with(&picture, |encoder| encoder.set_sampling_factor(Sampling::F_2_2));
     let progressive = progressive(&picture);
     for width in [500, 249, 60] {
-        let recipe = Recipe { width, format: OutputFormat::Webp, quality: 95 };
+        let recipe =
+            Recipe::of_width(width, Encoding { format: OutputFormat::Webp, quality: 95, lossless: false });
         let pixels = |file: &[u8]| all(&process(file, &[recipe]).unwrap().pictures[0].bytes);
         let difference = pixels(&sequential).difference(&pixels(&progressive));
         assert!(difference < 1.5, "{width}: {difference}");

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use imaging::{Format, OutputFormat, Recipe, Reject, probe, render};
+use imaging::{Encoding, Format, OutputFormat, Recipe, Reject, probe, render};
 
 use crate::made::{
     Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with, look, one,
     plain, png, process, progressive, recipe,
 };
 
-const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp];
+const FORMATS: [OutputFormat; 4] =
+    [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp, OutputFormat::Avif];
 
 #[test]
 fn every_format_becomes_every_format() {
@@ -29,7 +30,7 @@ fn every_format_becomes_every_format() {
         for format in FORMATS {
             let made = one(&file, 97, format);
             let read = header(&made.bytes);
-            assert_eq!((made.width, made.height, made.format), (97, 61, format));
+            assert_eq!((made.width, made.height, made.encoding.format), (97, 61, format));
             assert_eq!((read.width, read.height), (97, 61));
             assert_eq!(read.format.media_type(), format.media_type());
             let encoding = if format == OutputFormat::Png { 0.0 } else { 3.0 };
@@ -124,7 +125,7 @@ fn pictures_come_in_the_order_of_the_plans_and_each_from_the_next_larger() {
     let rendered = process(&jpeg(&drawing(160, 100)), &recipes).unwrap();
     let made = |index: usize| {
         let picture = &rendered.pictures[index];
-        (picture.width, picture.height, picture.format)
+        (picture.width, picture.height, picture.encoding.format)
     };
     assert_eq!(made(0), (20, 13, OutputFormat::Png));
     assert_eq!(made(1), (160, 100, OutputFormat::Webp));
@@ -323,10 +324,10 @@ fn the_budget_is_kept() {
 fn quality_is_worth_its_bytes() {
     let file = fixture!("gps/DSCN0021.jpg");
     let size = |format, quality| {
-        let recipe = Recipe { width: 320, format, quality };
+        let recipe = Recipe::of_width(320, Encoding { format, quality, lossless: false });
         process(file, &[recipe]).unwrap().pictures[0].bytes.len()
     };
-    for format in [OutputFormat::Jpeg, OutputFormat::Webp] {
+    for format in [OutputFormat::Jpeg, OutputFormat::Webp, OutputFormat::Avif] {
         assert!(size(format, 30) < size(format, 60) && size(format, 60) < size(format, 90));
     }
     assert!(size(OutputFormat::Webp, 80) < size(OutputFormat::Jpeg, 80));
