@@ -3,4 +3,7 @@
 #[path = "../checks.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::cleaning(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    checks::let_panics_be_caught();
+    checks::cleaning(bytes);
+});

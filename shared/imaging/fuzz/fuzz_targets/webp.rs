@@ -3,4 +3,7 @@
 #[path = "../checks.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::decode(imaging::Format::Webp, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    checks::let_panics_be_caught();
+    checks::decode(imaging::Format::Webp, bytes);
+});

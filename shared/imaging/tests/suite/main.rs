@@ -19,4 +19,5 @@ mod photographs;
 mod placing;
 mod planning;
 mod recipes;
+mod regressions;
 mod rendering;
