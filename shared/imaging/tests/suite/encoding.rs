@@ -13,7 +13,7 @@ fn encoded(file: &[u8], format: OutputFormat, quality: u8, lossless: bool) -> Ve
 fn colours(width: u32, height: u32, count: u32, alpha: bool) -> Pixels {
     let byte = |number: u32| u8::try_from(number % 256).unwrap();
     let pixel = |at: u32| {
-        let number = at.wrapping_mul(2_654_435_761) % count;
+        let number = (at.wrapping_mul(2_654_435_761) >> 13) % count;
         let a = if alpha && number < count / 2 { byte(number * 3) } else { 255 };
         [byte(number * 7), byte(number / 256 * 40), byte(255 - number), a]
     };
