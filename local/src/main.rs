@@ -38,6 +38,10 @@ enum Command {
     Upload(commands::upload::Options),
     /// Run one function once, on an event from a file or from standard input
     Invoke(commands::invoke::Options),
+    /// Print what the engine knows of pictures
+    Inspect(commands::inspect::Options),
+    /// Render one picture by a recipe, as the functions do
+    Render(commands::render::Options),
     /// Let a timer of the running stack go off now
     Fire(commands::fire::Options),
 }
@@ -50,6 +54,8 @@ async fn main() -> ExitCode {
         Some(Command::Up(options)) => commands::up::run(options).await,
         Some(Command::Upload(options)) => commands::upload::run(options).await,
         Some(Command::Invoke(options)) => commands::invoke::run(options).await,
+        Some(Command::Inspect(options)) => commands::inspect::run(options).await,
+        Some(Command::Render(options)) => commands::render::run(options).await,
         Some(Command::Fire(options)) => commands::fire::run(options).await,
     };
     match result {

@@ -1,7 +1,9 @@
 //! The commands. Each is a file with its options and what it does.
 
 pub mod fire;
+pub mod inspect;
 pub mod invoke;
+pub mod render;
 pub mod up;
 pub mod upload;
 

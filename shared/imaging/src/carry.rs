@@ -1,8 +1,10 @@
 //! What a rendering carries besides its pixels: nothing, unless a project asks for it.
 
+use moxcms::ColorProfile;
+
 use crate::container::{jpeg, png, webp};
 use crate::recipe::OutputFormat;
-use crate::{Header, Reject, metadata};
+use crate::{Header, Reject, codec, metadata};
 
 /// What of a file its renderings are to keep. An untagged rendering without a word is the default.
 ///
@@ -10,7 +12,7 @@ use crate::{Header, Reject, metadata};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Keep {
     /// The colours as they are, with their profile, where it is one of RGB and is wider or other than sRGB:
-    /// Display P3, Adobe RGB, ProPhoto. Colours of ink and gray become sRGB all the same.
+    /// Display P3, Adobe RGB and others. Colours of ink and gray become sRGB all the same.
     pub profile: bool,
     /// The notice of copyright and the name of the artist, as EXIF.
     pub copyright: bool,
@@ -91,10 +93,40 @@ pub(crate) fn attach(
     if icc.is_none() && exif.is_none() {
         return Ok(file);
     }
+    let gray = icc.filter(|_| is_gray(&file, format)).map(of_gray);
+    let icc = match &gray {
+        Some(gray) => gray.as_deref(),
+        None => icc,
+    };
     match format {
         OutputFormat::Jpeg => jpeg::carrying(&file, icc, exif),
         OutputFormat::Png => png::carrying(&file, icc, exif),
         OutputFormat::Webp => webp::carrying(&file, icc, exif),
         OutputFormat::Avif | OutputFormat::Gif => Ok(file),
     }
+}
+
+/// Whether an encoder found no colours in a picture and stored none, in which case readers ignore a
+/// profile of RGB.
+fn is_gray(file: &[u8], format: OutputFormat) -> bool {
+    match format {
+        OutputFormat::Jpeg => jpeg::whole(file).is_ok_and(|whole| whole.frame.components.len() == 1),
+        // The bit for colour in the header's type of colour (PNG, 11.2.1).
+        OutputFormat::Png => file.get(25).is_some_and(|colour| colour & 2 == 0),
+        OutputFormat::Webp | OutputFormat::Avif | OutputFormat::Gif => false,
+    }
+}
+
+/// The profile for the grays of one of RGB, if they are told by a curve.
+fn of_gray(icc: &[u8]) -> Option<Vec<u8>> {
+    let made = codec::guard(|| {
+        let broken = |_| Reject::Undecodable("its colour profile");
+        let rgb = ColorProfile::new_from_slice(icc).map_err(broken)?;
+        let same = rgb.red_trc == rgb.green_trc && rgb.red_trc == rgb.blue_trc;
+        let curve = rgb.red_trc.filter(|_| same).ok_or(Reject::Undecodable("its colour profile"))?;
+        let mut gray = ColorProfile::new_gray_with_gamma(1.0);
+        gray.gray_trc = Some(curve);
+        gray.encode().map_err(broken)
+    });
+    made.ok().as_deref().and_then(profile)
 }

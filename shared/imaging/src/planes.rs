@@ -129,7 +129,7 @@ impl Plane {
     }
 
     /// Only those samples that a part of the picture is in.
-    fn cut(self, part: Window, budget: &Budget) -> Result<Self, Reject> {
+    fn cut(&self, part: Window, budget: &Budget) -> Result<Self, Reject> {
         let axis = |side: u32, origin: f64, extent: f64, (start, length): (f64, f64)| {
             let start = (origin + extent * start).clamp(0.0, f64::from(side));
             let first = (start + 1e-6).floor().min(f64::from(side - 1));
@@ -224,9 +224,9 @@ impl Planes {
     }
 
     /// Only a part, in shares of the sides: what is beside it is gone, but for less than a sample.
-    pub(crate) fn cut(self, part: Window, budget: &Budget) -> Result<Self, Reject> {
+    pub(crate) fn cut(&self, part: Window, budget: &Budget) -> Result<Self, Reject> {
         let luma = self.luma.cut(part, budget)?;
-        let chroma = match self.chroma {
+        let chroma = match &self.chroma {
             Some([blue, red]) => Some([blue.cut(part, budget)?, red.cut(part, budget)?]),
             None => None,
         };

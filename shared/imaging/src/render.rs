@@ -112,7 +112,9 @@ struct Carried {
 /// Step 1, and the colour profile; and whether the picture is opaque.
 fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
     let orientation = header.orientation;
-    let least = (LOOK.min(header.width), LOOK.min(header.height));
+    // The smallest of these will do to look at, too.
+    let shown = plans.iter().any(|plan| plan.is_plain() && !plan.animated && plan.geometry.shows_all());
+    let least = if shown { (1, 1) } else { (LOOK.min(header.width), LOOK.min(header.height)) };
     let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
     let wanted = header.orientation.upright(wanted);
     if header.format == Format::Jpeg {

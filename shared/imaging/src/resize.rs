@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
@@ -12,19 +14,19 @@ pub(crate) const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 ///
 /// Colours are multiplied by alpha for the time being: invisible ones must not bleed into visible ones
 /// when pixels are mixed. It happens in place, which is why the source is consumed: the library's own
-/// way would copy it.
+/// way would copy it. One that is only lent is copied here, if it has alpha.
 pub(crate) fn resize(raster: Raster, size: (u32, u32), budget: &Budget) -> Result<Raster, Reject> {
     let window = Window::whole((raster.width, raster.height));
-    resize_window(raster, window, size, budget)
+    resize_window(Cow::Owned(raster), window, size, budget)
 }
 
 /// The same of a part. What is beside it is seen by the filter all the same.
 pub(crate) fn resize_window(
-    mut raster: Raster, window: Window, (width, height): (u32, u32), budget: &Budget,
+    mut raster: Cow<'_, Raster>, window: Window, (width, height): (u32, u32), budget: &Budget,
 ) -> Result<Raster, Reject> {
     let all = window == Window::whole((raster.width, raster.height));
     if all && (raster.width, raster.height) == (width, height) {
-        return Ok(raster);
+        return Ok(raster.into_owned());
     }
     // The filter runs across first: its buffer is as wide as the result and as high as the source.
     let between = raster.pixels.bytes(width, raster.height);
@@ -32,7 +34,9 @@ pub(crate) fn resize_window(
     budget.afford(raster.bytes() + between + result)?;
 
     let mut resized = Raster::blank(width, height, raster.pixels, budget)?;
-    multiply_alpha(&mut raster)?;
+    if raster.pixels.has_alpha() {
+        multiply_alpha(raster.to_mut())?;
+    }
     codec::guard(|| {
         let kind = pixel_type(raster.pixels);
         let from = ImageRef::new(raster.width, raster.height, &raster.data, kind);

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::Reject;
@@ -28,7 +29,6 @@ pub(crate) struct Source {
 }
 
 /// What decoders leave.
-#[derive(Clone)]
 pub(crate) enum Stored {
     Raster(Raster),
     Planes(Planes),
@@ -74,64 +74,93 @@ impl Source {
     pub(crate) fn show(&self, geometry: &Geometry, chroma: Chroma, budget: &Budget) -> Result<Image, Reject> {
         let kept = self.stored.bytes();
         let budget = Budget { memory: budget.memory.saturating_sub(kept), ..*budget };
-        budget.afford(kept)?;
-        let (stored, conversion, icc) = (self.stored.clone(), self.conversion.clone(), self.icc.clone());
-        Self { stored, conversion, icc, ..*self }.into_shown(geometry, chroma, &budget)
+        let conversion = self.conversion(geometry);
+        let stored = match &self.stored {
+            Stored::Planes(planes) => Lent::Planes(Cow::Borrowed(planes)),
+            Stored::Raster(raster) => Lent::Raster(Cow::Borrowed(raster)),
+        };
+        shown(stored, self.orientation, conversion, geometry, chroma, &budget)
     }
 
-    /// What a geometry shows of this picture, upright and in sRGB or as it says.
+    /// The same, and nothing is left of the picture.
     pub(crate) fn into_shown(
         self, geometry: &Geometry, chroma: Chroma, budget: &Budget,
     ) -> Result<Image, Reject> {
-        let turn = self.orientation.then(geometry.turn);
-        let crop = self.orientation.stored(geometry.crop.window().shares_of(geometry.full));
-        let turned = geometry.turn.upright(geometry.crop.size());
-        let window = turn.stored(geometry.window.shares_of(turned));
-        let size = turn.upright(geometry.size);
-        let cropped = geometry.crop.size() != geometry.full;
-        // A profile and light are matters of whole pixels.
-        let by_pixels = self.conversion.is_some() || geometry.linear || chroma == Chroma::Full;
-        let conversion = if self.carries(geometry).is_some() { None } else { self.conversion.as_deref() };
-
-        let raster = match self.stored {
-            Stored::Planes(mut planes) => {
-                if cropped {
-                    planes = planes.cut(crop, budget)?;
-                }
-                if !by_pixels {
-                    return Ok(Image::Planes(planes.resize_upright(window, size, chroma, turn, budget)?));
-                }
-                if !geometry.linear {
-                    let planes = planes.resize_upright(window, size, Chroma::Full, turn, budget)?;
-                    budget.still_time()?;
-                    let raster = colour::to_srgb(planes.into_raster(budget)?, conversion, budget)?;
-                    return Ok(Image::Raster(raster));
-                }
-                let all = planes.pixels();
-                let raster = planes.resize(all, Chroma::Full, budget)?.into_raster(budget)?;
-                return light(colour::to_srgb(raster, conversion, budget)?, window, size, turn, budget);
-            }
-            Stored::Raster(raster) => raster,
+        let conversion = self.conversion(geometry).cloned();
+        let stored = match self.stored {
+            Stored::Planes(planes) => Lent::Planes(Cow::Owned(planes)),
+            Stored::Raster(raster) => Lent::Raster(Cow::Owned(raster)),
         };
-        let part = crop.scaled(raster.width.into(), raster.height.into());
-        let (raster, window) = if cropped {
-            let (area, part) = whole_pixels(part, (raster.width, raster.height));
-            (raster.cut(area, budget)?, within(window, part))
-        } else {
-            (raster, within(window, part))
-        };
-        budget.still_time()?;
-        if geometry.linear {
-            let raster = colour::to_srgb(raster, conversion, budget)?;
-            let window = window.shares_of((raster.width, raster.height));
-            return light(raster, window, size, turn, budget);
-        }
-        let raster = resize_window(raster, window, size, budget)?;
-        budget.still_time()?;
-        let raster = colour::to_srgb(raster, conversion, budget)?;
-        budget.still_time()?;
-        Ok(Image::Raster(orient(raster, turn, budget)?))
+        shown(stored, self.orientation, conversion.as_ref(), geometry, chroma, budget)
     }
+
+    /// What has to be done to the colours that a geometry shows.
+    fn conversion(&self, geometry: &Geometry) -> Option<&Arc<Conversion>> {
+        if self.carries(geometry).is_some() { None } else { self.conversion.as_ref() }
+    }
+}
+
+/// A stored picture that may be needed again, or not.
+enum Lent<'a> {
+    Raster(Cow<'a, Raster>),
+    Planes(Cow<'a, Planes>),
+}
+
+fn shown(
+    stored: Lent, orientation: Orientation, conversion: Option<&Arc<Conversion>>, geometry: &Geometry,
+    chroma: Chroma, budget: &Budget,
+) -> Result<Image, Reject> {
+    let conversion = conversion.map(Arc::as_ref);
+    let turn = orientation.then(geometry.turn);
+    let crop = orientation.stored(geometry.crop.window().shares_of(geometry.full));
+    let turned = geometry.turn.upright(geometry.crop.size());
+    let window = turn.stored(geometry.window.shares_of(turned));
+    let size = turn.upright(geometry.size);
+    let cropped = geometry.crop.size() != geometry.full;
+
+    let raster = match stored {
+        Lent::Planes(planes) => {
+            let planes = if cropped {
+                planes.cut(crop, budget)?
+            } else {
+                budget.afford(planes.bytes())?;
+                planes.into_owned()
+            };
+            if chroma == Chroma::Half && !geometry.linear && conversion.is_none() {
+                return Ok(Image::Planes(planes.resize_upright(window, size, chroma, turn, budget)?));
+            }
+            // Profiles and light are matters of whole pixels.
+            if !geometry.linear {
+                let planes = planes.resize_upright(window, size, Chroma::Full, turn, budget)?;
+                budget.still_time()?;
+                let raster = colour::to_srgb(planes.into_raster(budget)?, conversion, budget)?;
+                return Ok(Image::Raster(raster));
+            }
+            let all = planes.pixels();
+            let raster = planes.resize(all, Chroma::Full, budget)?.into_raster(budget)?;
+            return light(colour::to_srgb(raster, conversion, budget)?, window, size, turn, budget);
+        }
+        Lent::Raster(raster) => raster,
+    };
+    let part = crop.scaled(raster.width.into(), raster.height.into());
+    let (raster, window) = if cropped {
+        let (area, part) = whole_pixels(part, (raster.width, raster.height));
+        (Cow::Owned(raster.cut(area, budget)?), within(window, part))
+    } else {
+        (raster, within(window, part))
+    };
+    budget.still_time()?;
+    if geometry.linear {
+        budget.afford(raster.bytes())?;
+        let raster = colour::to_srgb(raster.into_owned(), conversion, budget)?;
+        let window = window.shares_of((raster.width, raster.height));
+        return light(raster, window, size, turn, budget);
+    }
+    let raster = resize_window(raster, window, size, budget)?;
+    budget.still_time()?;
+    let raster = colour::to_srgb(raster, conversion, budget)?;
+    budget.still_time()?;
+    Ok(Image::Raster(orient(raster, turn, budget)?))
 }
 
 /// The rest of the way where light is averaged: from stored sRGB.

@@ -164,7 +164,7 @@ mod tests {
     use bytes::Bytes;
     use shared::domain::error::{CommitError, FindImageError};
     use shared::domain::image::{Declared, NewImage};
-    use shared::domain::{ImageId, PictureName, ProjectId, UploadId, Visibility};
+    use shared::domain::{ImageId, PictureName, Project, ProjectId, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
@@ -203,6 +203,13 @@ mod tests {
         async fn find_image(&self, _: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
             let image = self.image.lock().unwrap().clone();
             image.filter(|image| image.id == id).ok_or(FindImageError::NotFound)
+        }
+    }
+
+    impl FindProject for World {
+        async fn find_project(&self, id: ProjectId, now: Time) -> Result<Option<Project>, Unavailable> {
+            self.note("find project")?;
+            Ok(Some(Project::new(id, "Harbour".into(), vec![], now)))
         }
     }
 
@@ -309,6 +316,7 @@ mod tests {
         let log = [
             "commit",
             "processing with no event",
+            "find project",
             "read",
             "store original",
             "store variant",
@@ -377,6 +385,7 @@ mod tests {
             let log = [
                 "commit",
                 "processing with no event",
+                "find project",
                 "read",
                 "commit",
                 "failed with Failed",

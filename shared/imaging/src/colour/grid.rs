@@ -30,7 +30,7 @@ impl Grid {
         let places = (0..inputs).map(|input| {
             let mut levels = [(0, 0); 256];
             for (level, place) in (0..=u8::MAX).zip(&mut levels) {
-                let along = table.place(input, f32::from(level) / 255.0).max(0.0).min(1.0) * last;
+                let along = table.place(input, f32::from(level) / 255.0).clamp(0.0, 1.0) * last;
                 *place = fixed(along, side - 2);
             }
             levels
@@ -86,7 +86,11 @@ impl Grid {
 /// Nodes a side: a multiple of the profile's cells and one, so that its nodes are among them, unless it
 /// has so many that this would take too long.
 fn side(table: &Table, inputs: usize) -> usize {
-    let cells = if inputs == MOST { 16 } else { 32 };
+    let cells = match inputs {
+        1 => 255,
+        MOST => 16,
+        _ => 32,
+    };
     let cells = match table.side() {
         Some(side) if side - 1 <= cells => ((2 * cells + side - 1) / (2 * (side - 1))).max(1) * (side - 1),
         _ => cells,

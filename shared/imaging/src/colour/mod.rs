@@ -120,7 +120,7 @@ fn gray(profile: &ColorProfile) -> Option<Conversion> {
     let luminance = |level: u8| {
         let value = curve_of_gray.at(f32::from(level) / 255.0);
         // With Lab as the connection space, the curve is one of lightness (ICC.1:2022, F.2).
-        if profile.pcs == DataColorSpace::Lab { from_lab(value * 100.0, 0.0, 0.0).y } else { value }
+        if profile.pcs == DataColorSpace::Lab { from_lab([value * 100.0, 0.0, 0.0]).y } else { value }
     };
     let black = luminance(0);
     let [_, black, _] = Black::of_darkest(Xyz { x: black, y: black, z: black }).0;
@@ -187,7 +187,7 @@ fn convert(raster: &Raster, conversion: Option<&Conversion>, converted: &mut Ras
             let _ = transform.transform(from, to);
         }
         (Pixels::Gray, Some(Conversion::Gray(levels))) => {
-            each(from, to, |[gray]| [levels[usize::from(gray)]; 3])
+            each(from, to, |[gray]| [levels[usize::from(gray)]; 3]);
         }
         (Pixels::GrayAlpha, Some(Conversion::Gray(levels))) => each(from, to, |[gray, alpha]| {
             let gray = levels[usize::from(gray)];

@@ -72,12 +72,12 @@ fn lab_curve(share: f32) -> f32 {
     if share > THRESHOLD { share.cbrt() } else { (SLOPE * share + 16.0) / 116.0 }
 }
 
-pub(super) fn from_lab(lightness: f32, a: f32, b: f32) -> Xyz {
+pub(super) fn from_lab([lightness, green_red, blue_yellow]: [f32; 3]) -> Xyz {
     let share = |value: f32| {
         let cube = value * value * value;
         if cube > THRESHOLD { cube } else { (116.0 * value - 16.0) / SLOPE }
     };
     let y = (lightness + 16.0) / 116.0;
-    let [x, y, z] = [y + a / 500.0, y, y - b / 200.0].map(share);
+    let [x, y, z] = [y + green_red / 500.0, y, y - blue_yellow / 200.0].map(share);
     Xyz { x: x * WHITE[0], y: y * WHITE[1], z: z * WHITE[2] }
 }

@@ -131,10 +131,10 @@ impl<'a> Table<'a> {
         through(&self.outputs, &mut colour);
         let [x, y, z] = colour;
         match self.encoding {
-            Encoding::Lab => from_lab(x * 100.0, y * 255.0 - 128.0, z * 255.0 - 128.0),
+            Encoding::Lab => from_lab([x * 100.0, y * 255.0 - 128.0, z * 255.0 - 128.0]),
             Encoding::LegacyLab => {
                 let (lightness, colour) = (65_535.0 / 652.8, 65_535.0 / 256.0);
-                from_lab(x * lightness, y * colour - 128.0, z * colour - 128.0)
+                from_lab([x * lightness, y * colour - 128.0, z * colour - 128.0])
             }
             Encoding::Xyz => {
                 let most = 1.0 + 32_767.0 / 32_768.0;
@@ -189,12 +189,11 @@ fn simplex(nodes: &LutStore, low: usize, mut steps: [(f32, usize); 3], weight: f
 }
 
 /// The cell that a share of `last` cells is in, and how far it is along it: 1 at most, at the end of the
-/// last one.
+/// last one. What is no number stays none, weighs nothing, and so becomes black.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to `last`")]
 #[allow(clippy::cast_precision_loss, reason = "tables have at most 65,536 entries")]
 fn cell(share: f32, last: usize) -> (usize, f32) {
-    // What is no number is 0.
-    let along = share.max(0.0).min(1.0) * last as f32;
+    let along = share.clamp(0.0, 1.0) * last as f32;
     let cell = (along as usize).min(last.saturating_sub(1));
     (cell, along - cell as f32)
 }

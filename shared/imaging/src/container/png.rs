@@ -1,5 +1,10 @@
 //! PNG: chunks (PNG third edition, 5).
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
 use super::Cursor;
 use crate::animation::Loops;
 use crate::metadata::orientation;
@@ -136,16 +141,16 @@ pub(crate) fn clean(bytes: &[u8], exif: Option<&[u8]>) -> Result<Vec<u8>, Reject
 
 /// Puts a colour profile and an EXIF block after the header, which is where a profile has to be (5.6).
 pub(crate) fn carrying(file: &[u8], icc: Option<&[u8]>, exif: Option<&[u8]>) -> Result<Vec<u8>, Reject> {
-    /// In the middle between fast and small; profiles of a few hundred bytes have little to gain.
-    const LEVEL: u8 = 6;
     let mut chunks = chunks(file);
     chunks.next_chunk()?;
     let (before, after) = file.split_at_checked(chunks.cursor.at).ok_or(Reject::Truncated)?;
     let mut carrying = before.to_vec();
     if let Some(icc) = icc {
         // A name, which nobody reads, and the method of compression, of which there is one (11.3.2.3).
-        let mut data = b"ICC profile\0\0".to_vec();
-        data.extend(miniz_oxide::deflate::compress_to_vec_zlib(icc, LEVEL));
+        let data = b"ICC profile\0\0".to_vec();
+        let mut compressed = ZlibEncoder::new(data, Compression::default());
+        let written = compressed.write_all(icc).and_then(|()| compressed.finish());
+        let data = written.map_err(|_| Reject::Undecodable("its colour profile"))?;
         write_chunk(&mut carrying, *b"iCCP", &data);
     }
     if let Some(exif) = exif {

@@ -9,6 +9,7 @@ mod heic;
 mod heif;
 mod jpeg;
 pub(crate) mod png;
+mod shrink;
 pub(crate) mod tiff;
 pub(crate) mod webp;
 mod yuv;
@@ -27,13 +28,13 @@ pub(crate) struct Decoded {
 /// Decodes at the smallest scale that still serves a rendering of `wanted` pixels (in stored
 /// orientation): the result is at least so large and at most the whole picture, always of its shape.
 ///
-/// Only WebP scales here; sequential JPEG does elsewhere, see [`crate::jpeg`].
+/// Only WebP and PNG scale here; sequential JPEG does elsewhere, see [`crate::jpeg`].
 pub(crate) fn decode(
     bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
 ) -> Result<Decoded, Reject> {
     codec::guard(|| match header.format {
         Format::Jpeg => jpeg::decode(bytes, header, budget),
-        Format::Png => png::decode(bytes, header, budget),
+        Format::Png => png::decode(bytes, header, wanted, budget),
         Format::Webp => webp::decode(bytes, header, wanted, budget),
         Format::Gif => gif::decode(bytes, header, budget),
         Format::Avif | Format::Heic => heif::decode(bytes, budget),

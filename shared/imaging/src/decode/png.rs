@@ -2,6 +2,7 @@ use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, ColorType, DecodingError, Limits, Transformations};
 
+use super::shrink::{Shrink, factor};
 use super::{Decoded, OTHER_SIZE};
 use crate::container;
 use crate::limits::Budget;
@@ -12,7 +13,9 @@ use crate::{Header, Reject};
 /// and may be bombs. A row of 16-bit RGBA at the widest is 240 KB.
 pub(crate) const DECODER_MEMORY: usize = 16 << 20;
 
-pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
+pub(super) fn decode(
+    bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
+) -> Result<Decoded, Reject> {
     container::png::whole(bytes)?;
     let limits = Limits { bytes: DECODER_MEMORY };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -32,12 +35,31 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
         _ => return Err(Reject::Undecodable("its colour type")),
     };
     let (width, height) = header.stored_size();
-    let mut raster = Raster::blank(width, height, pixels, budget)?;
-    if reader.output_buffer_size() != Some(raster.data.len()) {
+    if reader.output_buffer_size().map(|size| size as u64) != Some(pixels.bytes(width, height)) {
         return Err(OTHER_SIZE);
     }
-    // The first picture: the one that a reader without animation shows.
-    reader.next_frame(&mut raster.data).map_err(reject)?;
+    // The first picture: the one that a reader without animation shows. Where it fills the canvas, and its
+    // rows come one after the other, they need not all be there at once.
+    let info = reader.info();
+    let whole = info.frame_control.is_none_or(|frame| {
+        (frame.x_offset, frame.y_offset, frame.width, frame.height) == (0, 0, width, height)
+    });
+    let by_rows = whole && !info.interlaced && !pixels.has_alpha();
+    let factor = if by_rows { factor((width, height), wanted) } else { 1 };
+    let raster = if factor > 1 {
+        let mut shrink = Shrink::new((width, height), pixels, factor, budget)?;
+        while let Some(row) = reader.next_row().map_err(reject)? {
+            shrink.row(row.data());
+            if shrink.is_between_rows() {
+                budget.still_time()?;
+            }
+        }
+        shrink.finish().ok_or(Reject::Truncated)?
+    } else {
+        let mut raster = Raster::blank(width, height, pixels, budget)?;
+        reader.next_frame(&mut raster.data).map_err(reject)?;
+        raster
+    };
     let icc = reader.info().icc_profile.as_ref().map(|profile| profile.to_vec());
     Ok(Decoded { raster, icc })
 }

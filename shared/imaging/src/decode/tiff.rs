@@ -110,7 +110,8 @@ fn read(page: &Page, budget: &Budget, to: &mut [u8], put: impl Fn(u16, &mut [u8]
                 if let (Colours::Palette, [index, ..]) = (page.colours, samples) {
                     let entries = page.palette.chunks_exact(1 << page.bits);
                     for (channel, entries) in pixel.iter_mut().zip(entries) {
-                        *channel = round(entries[usize::from(*index)]);
+                        // Half of the writers put 8 bits into both bytes, half into the upper one.
+                        *channel = entries[usize::from(*index)].to_be_bytes()[0];
                     }
                 } else if page.planar {
                     put(samples[0], &mut pixel[plane * size..][..size]);

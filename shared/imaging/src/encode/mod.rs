@@ -5,7 +5,7 @@ mod chroma;
 mod jpeg;
 mod palette;
 mod png;
-mod quality;
+pub(crate) mod quality;
 pub(crate) mod webp;
 
 use crate::animation;
@@ -30,9 +30,9 @@ pub(crate) fn encode(raster: &Raster, encoding: Encoding, budget: &Budget) -> Re
 /// Encodes halved chroma without going through RGB, for the encodings that store it so.
 pub(crate) fn encode_planes(planes: &Planes, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
     codec::guard(|| match encoding.format {
-        OutputFormat::Jpeg => jpeg::encode_planes(planes, encoding.quality),
+        OutputFormat::Jpeg => jpeg::encode_planes(planes, best_if_lossless(encoding)),
         OutputFormat::Webp => webp::encode_planes(planes, encoding.quality),
-        OutputFormat::Avif => avif::encode_planes(planes, encoding.quality, budget),
+        OutputFormat::Avif => avif::encode_planes(planes, best_if_lossless(encoding), budget),
         OutputFormat::Png | OutputFormat::Gif => Err(REFUSED),
     })
 }

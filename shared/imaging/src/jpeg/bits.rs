@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::huffman::{Table, extend};
+use super::huffman::{Skip, Skipped, Skips, Table, extend};
 use crate::Reject;
 
 /// So many bytes are made ready at a time: few enough to stay in the processor's cache.
@@ -22,16 +22,28 @@ pub(super) struct Bits<'a> {
     window: Vec<u8>,
     /// Bytes in the window.
     end: usize,
+    place: Place,
+    /// What is not in the window yet, with stuffing.
+    rest: &'a [u8],
+    /// Whether the segment ends in the window.
+    complete: bool,
+}
+
+/// Where reading goes on in a window.
+#[derive(Clone, Copy, Default)]
+struct Place {
     /// The byte after those that are in `held`.
     at: usize,
     /// The next bits, the very next one highest. Below the `count` bits that count, there may be more,
     /// and these are right.
     held: u64,
     count: u32,
-    /// What is not in the window yet, with stuffing.
-    rest: &'a [u8],
-    /// Whether the segment ends in the window.
-    complete: bool,
+}
+
+/// Reads one MCU. It is a value of its own so that what it is made of stays in registers.
+pub(super) struct Reader<'a> {
+    window: &'a [u8],
+    place: Place,
 }
 
 impl<'a> Bits<'a> {
@@ -40,9 +52,7 @@ impl<'a> Bits<'a> {
         let mut bits = Self {
             window: vec![0; WINDOW + AHEAD],
             end: 0,
-            at: 0,
-            held: 0,
-            count: 0,
+            place: Place::default(),
             rest: scan,
             complete: false,
         };
@@ -50,20 +60,24 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// Makes sure that the next MCU is in the window, if it is in the segment.
+    /// Lets `read` read the next MCU, which it can if it is in the segment.
     #[inline(always)]
-    pub(super) fn before_mcu(&mut self) {
-        if !self.complete && self.end - self.at.min(self.end) < MCU {
+    pub(super) fn mcu<T>(&mut self, read: impl FnOnce(&mut Reader) -> T) -> T {
+        if !self.complete && self.end - self.place.at.min(self.end) < MCU {
             self.fill();
         }
+        let mut reader = Reader { window: &self.window, place: self.place };
+        let outcome = read(&mut reader);
+        self.place = reader.place;
+        outcome
     }
 
     #[cold]
     #[inline(never)]
     fn fill(&mut self) {
-        let at = self.at.min(self.end);
+        let at = self.place.at.min(self.end);
         self.window.copy_within(at..self.end, 0);
-        (self.at, self.end) = (0, self.end - at);
+        (self.place.at, self.end) = (0, self.end - at);
         while self.end < WINDOW {
             let near = self.rest.get(..WINDOW - self.end).unwrap_or(self.rest);
             let plain = memchr(0xff, near).unwrap_or(near.len());
@@ -93,7 +107,7 @@ impl<'a> Bits<'a> {
 
     /// Whether more was read than there is. (That some is left is not remarkable: encoders pad.)
     pub(super) fn is_exhausted(&self) -> bool {
-        self.at * 8 > self.end * 8 + self.count as usize
+        self.place.at * 8 > self.end * 8 + self.place.count as usize
     }
 
     /// Goes on after the restart marker of this number, modulo 8 (T.81, F.1.1.5.2 and E.2.4).
@@ -102,7 +116,7 @@ impl<'a> Bits<'a> {
             return Err(Reject::Truncated);
         }
         while !self.complete {
-            self.at = self.end;
+            self.place.at = self.end;
             self.fill();
         }
         let expected = 0xd0 | (number & 7);
@@ -113,34 +127,36 @@ impl<'a> Bits<'a> {
             return Err(Reject::Undecodable("its restart markers are out of order"));
         }
         self.rest = rest;
-        (self.end, self.at, self.held, self.count, self.complete) = (0, 0, 0, 0, false);
+        (self.end, self.place, self.complete) = (0, Place::default(), false);
         self.fill();
         Ok(())
     }
+}
 
+impl Reader<'_> {
     /// Afterwards, 56 bits are there at least: a code and its value are 31 at most.
     #[inline(always)]
-    pub(super) fn refill(&mut self) {
-        let next = self.window.get(self.at..).and_then(<[u8]>::first_chunk);
+    fn refill(&mut self) {
+        let Place { at, held, count } = &mut self.place;
+        let next = self.window.get(*at..).and_then(<[u8]>::first_chunk);
         let next = next.map_or(u64::MAX, |bytes| u64::from_be_bytes(*bytes));
-        self.held |= next >> self.count;
-        let bytes = (63 - self.count) / 8;
-        self.at += bytes as usize;
-        self.count += bytes * 8;
+        *held |= next >> *count;
+        *at += ((63 - *count) / 8) as usize;
+        *count |= 56;
     }
 
     /// Only refills when there may be too few bits for a code and its value.
     #[inline(always)]
     fn ready(&mut self) {
-        if self.count < 32 {
+        if self.place.count < 32 {
             self.refill();
         }
     }
 
     #[inline(always)]
     fn take(&mut self, bits: u32) {
-        self.held <<= bits;
-        self.count -= bits;
+        self.place.held <<= bits;
+        self.place.count -= bits;
     }
 
     /// The difference of a first coefficient to the one before (T.81, F.2.2.1). `None` if it is no code.
@@ -150,20 +166,47 @@ impl<'a> Bits<'a> {
         self.coefficient(table).map(|(_, value, _)| value)
     }
 
+    /// The same of a block of which nothing else is needed.
+    #[inline(always)]
+    pub(super) fn difference_alone(&mut self, dc: &Table, ac: &Table, skips: &Skips) -> Option<i32> {
+        self.refill();
+        let lead = skips.lead(self.place.held);
+        let skip = lead.skip();
+        if skip == Skip::NONE {
+            return self.difference_slowly(dc, ac, skips);
+        }
+        self.place.held <<= skip.bits();
+        let skipped = Skipped::from(1).and(skip);
+        if skip.ends_block() {
+            self.place.count -= skip.bits();
+        } else {
+            self.skip_ready(ac, skips, skipped)?;
+        }
+        Some(lead.value())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn difference_slowly(&mut self, dc: &Table, ac: &Table, skips: &Skips) -> Option<i32> {
+        let value = self.difference(dc)?;
+        self.skip(ac, skips, 1)?;
+        Some(value)
+    }
+
     /// The run of zeros before the next coefficient, its value, and whether the block ends instead.
     /// The bits must be there.
     #[inline(always)]
     fn coefficient(&mut self, table: &Table) -> Option<(usize, i32, bool)> {
-        let mut entry = table.entry(self.held);
+        let mut entry = table.entry(self.place.held);
         if entry.is_unknown() {
-            entry = table.long_entry(self.held)?;
+            entry = table.long_entry(self.place.held)?;
         }
         self.take(entry.bits());
         if entry.has_value() {
             return Some((entry.run(), entry.value(), entry.ends_block()));
         }
         let size = entry.size();
-        let value = extend((self.held >> (64 - size)) as u32, size);
+        let value = extend((self.place.held >> (64 - size)) as u32, size);
         self.take(size);
         Some((entry.run(), value, false))
     }
@@ -173,7 +216,7 @@ impl<'a> Bits<'a> {
     /// `last`, `None` if the data makes no sense.
     #[inline(always)]
     pub(super) fn coefficients(
-        &mut self, table: &Table, last: usize, mut found: impl FnMut(usize, i32),
+        &mut self, table: &Table, skips: Option<&Skips>, last: usize, mut found: impl FnMut(usize, i32),
     ) -> Option<bool> {
         let mut at = 1;
         while at <= last {
@@ -191,32 +234,57 @@ impl<'a> Bits<'a> {
             }
             at += 1;
         }
-        self.skip(table, at)?;
+        match skips {
+            Some(skips) => self.skip(table, skips, at)?,
+            None if at < 64 => return None,
+            None => {}
+        }
         Some(true)
     }
 
     /// Passes over the coefficients of a block from the one at `at` on.
     #[inline(always)]
-    pub(super) fn skip(&mut self, table: &Table, mut at: usize) -> Option<()> {
-        while at < 64 {
-            self.ready();
-            let skip = table.skip(self.held);
-            // An end of block after the last coefficient would be the next block's code.
-            let next = at + skip.coefficients();
-            if skip.bits() > 0 && (next < 64 || (next == 64 && !skip.ends_block())) {
-                self.take(skip.bits());
-                if skip.ends_block() {
+    fn skip(&mut self, table: &Table, skips: &Skips, at: usize) -> Option<()> {
+        self.refill();
+        self.skip_ready(table, skips, Skipped::from(at))
+    }
+
+    /// The same right after a refill, or after that and a lead whose bits are not counted yet.
+    #[inline(always)]
+    fn skip_ready(&mut self, table: &Table, skips: &Skips, mut skipped: Skipped) -> Option<()> {
+        /// A lead and three skips take 52 bits.
+        const STEPS: u32 = 3;
+        while skipped.coefficients() < 64 {
+            for _ in 0..STEPS {
+                let skip = skips.skip(self.place.held);
+                let next = skipped.and(skip);
+                if !next.is_over() {
+                    self.place.held <<= skip.bits();
+                    skipped = next;
+                    continue;
+                }
+                self.place.count -= skipped.bits();
+                if skip.ends_block() && next.coefficients() < 64 {
+                    self.take(skip.bits());
                     return Some(());
                 }
-                at = next;
-                continue;
+                // Nothing could be skipped, or the last coefficient is within the skip: an end of the
+                // block after it would be the next block's code.
+                skipped = Skipped::from(self.symbol(table, skipped.coefficients())?);
+                break;
             }
-            let (run, _, end) = self.coefficient(table)?;
-            if end {
-                return Some(());
-            }
-            at += run + 1;
+            self.place.count -= skipped.bits();
+            self.refill();
+            skipped = Skipped::from(skipped.coefficients());
         }
-        (at == 64).then_some(())
+        (skipped.coefficients() == 64).then(|| self.place.count -= skipped.bits())
+    }
+
+    /// Passes over one symbol. Returns where the block goes on, 64 if it does not.
+    #[inline(always)]
+    fn symbol(&mut self, table: &Table, at: usize) -> Option<usize> {
+        self.ready();
+        let (run, _, end) = self.coefficient(table)?;
+        if end { Some(64) } else { Some(at + run + 1) }
     }
 }

@@ -33,6 +33,7 @@ use crate::limits::Budget;
 use crate::planes::{Plane, Planes};
 use crate::{Header, Reject};
 
+use huffman::Skips;
 use idct::Scale;
 use scan::{Coding, Component};
 use tables::{Selected, Tables};
@@ -181,10 +182,13 @@ fn codings<'a>(
             // They stand in the order of the frame (T.81, B.2.3), which is why the search goes on.
             let component = components.find(|component| component.id == id).ok_or(BROKEN)?;
             let steps = tables.steps.get(component.steps).and_then(Option::as_ref).ok_or(MISSING)?;
+            let dc = tables.dc.get(dc).and_then(Option::as_ref).ok_or(MISSING)?;
+            let ac = tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING)?;
             Ok(Coding {
                 multipliers: idct::multipliers(steps, component.scale),
-                dc: tables.dc.get(dc).and_then(Option::as_ref).ok_or(MISSING)?,
-                ac: tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING)?,
+                skips: (component.scale != Scale::Full).then(|| Skips::new(dc, ac)),
+                dc,
+                ac,
                 predicted: 0,
                 component,
             })

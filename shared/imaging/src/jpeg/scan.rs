@@ -1,7 +1,7 @@
 //! Sequential scans (T.81, A.2 and F.2): from bits to the samples of each component.
 
-use super::bits::Bits;
-use super::huffman::Table;
+use super::bits::{Bits, Reader};
+use super::huffman::{Skips, Table};
 use super::idct::{self, Scale, TRANSPOSED};
 use crate::Reject;
 use crate::limits::Budget;
@@ -27,6 +27,8 @@ pub(super) struct Coding<'a> {
     pub(super) component: &'a mut Component,
     pub(super) dc: &'a Table,
     pub(super) ac: &'a Table,
+    /// Where not all coefficients are needed.
+    pub(super) skips: Option<Skips>,
     pub(super) multipliers: [f32; 64],
     /// The last block's first coefficient (F.1.1.5.1).
     pub(super) predicted: i32,
@@ -47,6 +49,7 @@ pub(super) fn decode(
     let interval = usize::from(restart_interval);
     let mut until_restart = interval;
     let mut restarts = 0_u8;
+    let firsts_alone = codings.iter().all(|coding| coding.component.scale == Scale::Eighth);
     for y in 0..units.1 {
         budget.still_time()?;
         for x in 0..units.0 {
@@ -61,16 +64,23 @@ pub(super) fn decode(
                 }
                 until_restart -= 1;
             }
-            bits.before_mcu();
-            for coding in &mut *codings {
-                let (across, down) =
-                    if interleaved { (coding.component.across, coding.component.down) } else { (1, 1) };
-                for block_y in y * down..(y + 1) * down {
-                    for block_x in x * across..(x + 1) * across {
-                        coding.block(&mut bits, block_x, block_y).ok_or(NONSENSE)?;
+            let whole = bits.mcu(|reader| {
+                for coding in &mut *codings {
+                    let Component { across, down, .. } = *coding.component;
+                    let (across, down) = if interleaved { (across, down) } else { (1, 1) };
+                    if firsts_alone {
+                        coding.firsts(reader, (x * across, across), (y * down, down))?;
+                        continue;
+                    }
+                    for block_y in y * down..(y + 1) * down {
+                        for block_x in x * across..(x + 1) * across {
+                            coding.block(reader, block_x, block_y)?;
+                        }
                     }
                 }
-            }
+                Some(())
+            });
+            whole.ok_or(NONSENSE)?;
         }
         if bits.is_exhausted() {
             return Err(Reject::Truncated);
@@ -80,18 +90,32 @@ pub(super) fn decode(
 }
 
 impl Coding<'_> {
+    /// Blocks of which one sample each is made, so many from `x` and `y` on.
     #[inline(always)]
-    fn block(&mut self, bits: &mut Bits, x: usize, y: usize) -> Option<()> {
+    fn firsts(
+        &mut self, bits: &mut Reader, (x, across): (usize, usize), (y, down): (usize, usize),
+    ) -> Option<()> {
+        let (dc, ac, skips, multiplier) = (self.dc, self.ac, self.skips.as_ref()?, self.multipliers[0]);
+        let Component { stride, ref mut samples, .. } = *self.component;
+        let mut predicted = self.predicted;
+        for y in y..y + down {
+            for sample in samples.get_mut(y * stride + x..)?.get_mut(..across)? {
+                predicted = predicted.wrapping_add(bits.difference_alone(dc, ac, skips)?);
+                *sample = idct::flat(predicted as f32 * multiplier);
+            }
+        }
+        self.predicted = predicted;
+        Some(())
+    }
+
+    fn block(&mut self, bits: &mut Reader, x: usize, y: usize) -> Option<()> {
+        if self.component.scale == Scale::Eighth {
+            return self.firsts(bits, (x, 1), (y, 1));
+        }
         self.predicted = self.predicted.wrapping_add(bits.difference(self.dc)?);
         let first = self.predicted as f32 * self.multipliers[0];
-        let Component { scale, stride, ref mut samples, .. } = *self.component;
-        match scale {
-            Scale::Eighth => {
-                bits.skip(self.ac, 1)?;
-                *samples.get_mut(y * stride + x)? = idct::flat(first);
-                Some(())
-            }
-            Scale::Quarter => self.transformed(bits, first, x, y, idct::quarter),
+        match self.component.scale {
+            Scale::Eighth | Scale::Quarter => self.transformed(bits, first, x, y, idct::quarter),
             Scale::Half => self.transformed(bits, first, x, y, idct::half),
             Scale::Full => self.transformed(bits, first, x, y, idct::full),
         }
@@ -99,7 +123,7 @@ impl Coding<'_> {
 
     #[inline(always)]
     fn transformed<const N: usize>(
-        &mut self, bits: &mut Bits, first: f32, x: usize, y: usize,
+        &mut self, bits: &mut Reader, first: f32, x: usize, y: usize,
         transform: impl FnOnce(&idct::Block) -> [[u8; N]; N],
     ) -> Option<()> {
         let last = const {
@@ -112,7 +136,7 @@ impl Coding<'_> {
         let mut block: idct::Block = [0.0; 64];
         block[0] = first;
         let multipliers = &self.multipliers;
-        let any = bits.coefficients(self.ac, last, |at, value| {
+        let any = bits.coefficients(self.ac, self.skips.as_ref(), last, |at, value| {
             block[usize::from(TRANSPOSED[at & 63] & 63)] = value as f32 * multipliers[at & 63];
         })?;
         let rows = if any { transform(&block) } else { [[idct::flat(first); N]; N] };

@@ -26,7 +26,7 @@ pub(super) fn over([r, g, b, a]: [u8; 4], below: Colour) -> [u8; 4] {
     let rest = u32::from(below.alpha) * (255 - u32::from(a));
     let all = above + rest;
     if all == 0 {
-        return [0; 4];
+        return [r, g, b, 0];
     }
     let mix = |colour: u8, below: u8| {
         let mixed = (u32::from(colour) * above + u32::from(below) * rest + all / 2) / all;

@@ -49,7 +49,9 @@ impl Recipe {
 
         let (width, height) = (canvas.0 + left + right, canvas.1 + top + bottom);
         if (width, height) != size {
-            let colour = self.background.unwrap_or(Colour::TRANSPARENT);
+            // What is not opaque is laid under everything at the end, and must not be there twice.
+            let opaque = self.background.filter(|colour| colour.alpha == u8::MAX);
+            let colour = opaque.unwrap_or(Colour::TRANSPARENT);
             let at = (at.0 + left, at.1 + top);
             operations.push(Operation::Extend(Canvas { size: (width, height), at, colour }));
         }

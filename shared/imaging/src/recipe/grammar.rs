@@ -39,14 +39,13 @@
 //! Each thing is done to what the one before it has left: `focus` is a place in what `crop`, `trim`, `flip`
 //! and `rotate` made of the picture, and `w` and `h` are the sides of that.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::carry::Keep;
 
 use super::{
-    Angle, Colour, Decimal, Encoding, Factor, Fit, Flip, Focus, Length, OutputFormat, Padding, Radius,
-    Recipe, RecipeError, Region, Share, Sharpen, Side, Sigma, Trim, Watermark,
+    Angle, Colour, Decimal, Factor, Fit, Flip, Focus, Length, OutputFormat, Padding, Radius, Recipe,
+    RecipeError, Region, Share, Sharpen, Side, Sigma, Trim, Watermark,
 };
 
 /// More than all keys with their longest values.
@@ -188,16 +187,16 @@ impl Recipe {
 const FLAG: &str = "true or false";
 const FOCUS: &str = "x:y from 0 to 1 (such as 0.3:0.7), center, top, bottom, left, right, top-left, \
                      top-right, bottom-left or bottom-right";
-const FITS: [(&str, Fit); 4] =
+pub(super) const FITS: [(&str, Fit); 4] =
     [("inside", Fit::Inside), ("cover", Fit::Cover), ("contain", Fit::Contain), ("fill", Fit::Fill)];
-const FLIPS: [(&str, Flip); 3] = [("h", Flip::Across), ("v", Flip::Down), ("hv", Flip::Both)];
-const KEPT: [(&str, Keep); 4] = [
+pub(super) const FLIPS: [(&str, Flip); 3] = [("h", Flip::Across), ("v", Flip::Down), ("hv", Flip::Both)];
+pub(super) const KEPT: [(&str, Keep); 4] = [
     ("profile", Keep { profile: true, copyright: false }),
     ("copyright", Keep { profile: false, copyright: true }),
     ("profile:copyright", Keep { profile: true, copyright: true }),
     ("off", Keep::NOTHING),
 ];
-const FORMATS: [(&str, OutputFormat); 6] = [
+pub(super) const FORMATS: [(&str, OutputFormat); 6] = [
     ("jpeg", OutputFormat::Jpeg),
     ("jpg", OutputFormat::Jpeg),
     ("png", OutputFormat::Png),
@@ -392,124 +391,4 @@ fn colour(text: &str) -> Option<Colour> {
         _ => return None,
     };
     Some(Colour { red, green, blue, alpha })
-}
-
-impl fmt::Display for Recipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = Self::default();
-        let mut parts: Vec<String> = Vec::new();
-        let mut write = |key: &str, differs: bool, value: &dyn fmt::Display| {
-            if differs {
-                parts.push(format!("{key}={value}"));
-            }
-        };
-        macro_rules! optional {
-            ($key:literal, $value:expr) => {
-                if let Some(value) = $value {
-                    write($key, true, &value);
-                }
-            };
-        }
-        let Self { encoding: Encoding { format, quality, lossless }, .. } = *self;
-        optional!("crop", self.crop);
-        optional!("trim", self.trim.map(|Trim(levels)| levels));
-        optional!("flip", self.flip.and_then(|flip| name(&FLIPS, flip)));
-        write("rotate", self.rotate != plain.rotate, &Decimal::new(self.rotate.degrees()));
-        optional!("w", self.width.map(Side::pixels));
-        optional!("h", self.height.map(Side::pixels));
-        write("fit", self.fit != plain.fit, &name(&FITS, self.fit).unwrap_or_default());
-        write("focus", self.focus != plain.focus, &self.focus);
-        write("enlarge", self.enlarge, &true);
-        write("linear", self.linear, &true);
-        optional!("blur", self.blur);
-        optional!("sharpen", self.sharpen);
-        write("gray", self.gray, &true);
-        write("brightness", self.brightness != plain.brightness, &self.brightness);
-        write("saturation", self.saturation != plain.saturation, &self.saturation);
-        optional!("watermark", self.watermark);
-        optional!("radius", self.radius);
-        write("pad", self.pad != plain.pad, &self.pad);
-        optional!("bg", self.background);
-        write("f", format != plain.encoding.format, &name(&FORMATS, format).unwrap_or_default());
-        let quality = quality.clamp(1, 100);
-        write("q", quality != plain.encoding.quality, &quality);
-        write("lossless", lossless, &true);
-        write("animated", self.animated, &true);
-        write("keep", self.keep != plain.keep, &name(&KEPT, self.keep).unwrap_or_default());
-        f.write_str(&parts.join(",").replace("=true", ""))
-    }
-}
-
-fn name<T: PartialEq>(table: &[(&'static str, T)], value: T) -> Option<&'static str> {
-    table.iter().find(|(_, other)| *other == value).map(|(name, _)| *name)
-}
-
-impl fmt::Display for Length {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pixels(pixels) => pixels.fmt(f),
-            // With a point, which is what makes it a share.
-            Self::Share(share) => write!(f, "{:?}", share.value()),
-        }
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}:{}", self.x, self.y, self.width, self.height)
-    }
-}
-
-impl fmt::Display for Focus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match name(&Self::NAMED, *self) {
-            Some(name) => f.write_str(name),
-            None => write!(f, "{}:{}", self.x, self.y),
-        }
-    }
-}
-
-impl fmt::Display for Sharpen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Light => f.write_str("light"),
-            Self::Sigma(sigma) => sigma.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Watermark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.position, self.scale, self.opacity)
-    }
-}
-
-impl fmt::Display for Radius {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length(length) => length.fmt(f),
-            Self::Max => f.write_str("max"),
-        }
-    }
-}
-
-impl fmt::Display for Padding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [top, right, bottom, left] = self.sides();
-        if (top, left) != (bottom, right) {
-            write!(f, "{top}:{right}:{bottom}:{left}")
-        } else if top == left {
-            top.fmt(f)
-        } else {
-            write!(f, "{top}:{left}")
-        }
-    }
-}
-
-impl fmt::Display for Colour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { red, green, blue, alpha } = self;
-        write!(f, "{red:02x}{green:02x}{blue:02x}")?;
-        if *alpha == u8::MAX { Ok(()) } else { write!(f, "{alpha:02x}") }
-    }
 }

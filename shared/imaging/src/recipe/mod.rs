@@ -6,6 +6,7 @@ mod encoding;
 mod error;
 pub mod grammar;
 mod values;
+mod written;
 
 use crate::carry::Keep;
 

@@ -117,7 +117,8 @@ fn one_that_keeps_and_one_that_does_not_are_made_together() {
         assert_eq!(profile_in(&picture.bytes, plan.1).is_some(), plan.2.profile);
         let alone = render(&file, &[*plan]).pictures.remove(0);
         let difference = all(&picture.bytes).difference(&all(&alone.bytes));
-        assert!(difference < 1.5, "{plan:?}: {difference}");
+        // What is made from another rendering, and coded with loss, differs a little.
+        assert!(difference < 2.5, "{plan:?}: {difference}");
     }
     // Facts are of sRGB in any case.
     let alone = render(&file, &[(60, OutputFormat::Png, Keep::default())]).facts;
@@ -136,6 +137,26 @@ fn srgb_ink_gray_and_broken_profiles_are_not_carried() {
     ] {
         for format in FORMATS {
             assert_eq!(profile_in(&kept(&file, format, ALL), format), None);
+        }
+    }
+}
+
+#[test]
+fn a_gray_picture_keeps_the_grays_of_its_profile() {
+    let profile = ColorProfile::new_pro_photo_rgb().encode().unwrap();
+    for level in [40, 128, 200] {
+        let pixels = plain(64, 48, [level, level, level, 255]);
+        let file = png_with(&pixels, |info| info.icc_profile = Some(profile.clone().into()));
+        let expected = all(&file).at(9, 9);
+        assert!(expected[0] > level + 5);
+        for format in FORMATS {
+            let picture = kept(&file, format, ALL);
+            assert!(profile_in(&picture, format).is_some());
+            let found = all(&picture).at(9, 9);
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 2),
+                "{format:?}: {found:?}, not {expected:?}"
+            );
         }
     }
 }

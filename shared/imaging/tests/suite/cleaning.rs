@@ -221,3 +221,82 @@ fn gif_keeps_frames_loops_and_profile() {
     let dirty = [before, &hidden.concat(), after, SECRET].concat();
     assert_eq!(assert_clean(&dirty), [before, &profile, after].concat());
 }
+
+#[test]
+fn heif_keeps_its_pictures_and_how_they_belong_together() {
+    for file in [fixture!("avif/exif.avif"), fixture!("heic/exif.heic")] {
+        let cleaned = assert_clean(file);
+        for part in [&b"Exif"[..], b"xmpmeta", b"Nobody", b"2020:02:02"] {
+            assert!(!contains(&cleaned, part), "{}", String::from_utf8_lossy(part));
+        }
+    }
+    let secret_box = |kind: &[u8]| {
+        let length = u32::try_from(8 + SECRET.len()).unwrap().to_be_bytes();
+        [&length[..], kind, SECRET].concat()
+    };
+    for file in [
+        fixture!("avif/alpha.avif"),
+        fixture!("avif/premultiplied.avif"),
+        fixture!("avif/grid.avif"),
+        fixture!("avif/turned-grid.avif"),
+        fixture!("avif/wide-gamut.avif"),
+        fixture!("heic/alpha.heic"),
+        fixture!("heic/turned-grid.heic"),
+    ] {
+        assert_clean(&[file, &secret_box(b"free")].concat());
+        assert_clean(&[file, &secret_box(b"uuid"), b"PK\x03\x04"].concat());
+        assert_clean(&[file, SECRET].concat());
+    }
+}
+
+#[test]
+fn tiff_and_bmp_become_png_and_say_so() {
+    for file in [
+        fixture!("tiff/exif.tiff"),
+        fixture!("tiff/rgba.tiff"),
+        fixture!("tiff/wide-gamut.tiff"),
+        fixture!("tiff/graya.tiff"),
+        fixture!("tiff/palette.tiff"),
+        fixture!("tiff/cmyk.tiff"),
+        fixture!("tiff/associated.tiff"),
+        fixture!("bmp/v5-profile.bmp"),
+        fixture!("bmp/v4-alpha.bmp"),
+    ] {
+        let dirty = [file, SECRET].concat();
+        let before = header(&dirty);
+        let cleaned = imaging::clean(&dirty, &before, &budget()).unwrap();
+        assert!(cleaned.reencoded);
+        let after = header(&cleaned.bytes);
+        assert_eq!((after.format, cleaned.format), (imaging::Format::Png, imaging::Format::Png));
+        assert_eq!(
+            (after.width, after.height, after.orientation),
+            (before.width, before.height, before.orientation)
+        );
+        assert_eq!(all(&cleaned.bytes), all(&dirty));
+        assert!(!contains(&cleaned.bytes, SECRET));
+    }
+    let jpeg = jpeg(&drawing(9, 5));
+    assert!(!imaging::clean(&jpeg, &header(&jpeg), &budget()).unwrap().reencoded);
+}
+
+#[test]
+fn sixteen_bits_stay_sixteen_bits() {
+    for (file, channels) in [
+        (fixture!("tiff/rgb16-deflate.tiff"), 3),
+        (fixture!("tiff/rgb16-big-endian.tiff"), 3),
+        (fixture!("tiff/gray16.tiff"), 1),
+        (fixture!("tiff/rgba16.tiff"), 4),
+    ] {
+        let cleaned = clean(file);
+        let mut reader = png::Decoder::new(Cursor::new(&cleaned)).read_info().unwrap();
+        assert_eq!(reader.info().bit_depth, png::BitDepth::Sixteen);
+        let mut data = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut data).unwrap();
+        // The first and the last row of the drawing: green runs from top to bottom.
+        let green = usize::from(channels > 1);
+        let sample = |at: usize| u16::from_be_bytes([data[at], data[at + 1]]);
+        let last_row = 2 * channels * 61 * 42;
+        assert_eq!(sample(2 * green), 0);
+        assert_eq!(u32::from(sample(last_row + 2 * green)), (42 * 255 * 257 * 2 + 43) / (43 * 2));
+    }
+}

@@ -103,131 +103,62 @@ fn gray_profiles_are_applied() {
     }
 }
 
-/// What lcms makes of the colours with the perceptual intent, by profile.
-#[test]
-fn rgb_becomes_what_it_is_elsewhere() {
-    const COLOURS: [[u8; 3]; 8] = [
-        [0, 0, 0],
-        [255, 255, 255],
-        [128, 128, 128],
-        [200, 40, 60],
-        [30, 180, 90],
-        [20, 60, 230],
-        [250, 220, 40],
-        [90, 10, 120],
-    ];
-    let made = |profile: ColorProfile| profile.encode().unwrap();
-    let expected: [(&str, Vec<u8>, [[u8; 3]; 8]); 7] = [
-        (
-            "Display P3",
-            made(ColorProfile::new_display_p3()),
-            [
-                [0; 3],
-                [255; 3],
-                [128; 3],
-                [218, 0, 54],
-                [0, 183, 78],
-                [0, 61, 239],
-                [255, 219, 0],
-                [99, 0, 125],
-            ],
-        ),
-        (
-            "Adobe RGB",
-            made(ColorProfile::new_adobe_rgb()),
-            [
-                [0; 3],
-                [255; 3],
-                [129; 3],
-                [233, 35, 58],
-                [0, 181, 83],
-                [0, 57, 235],
-                [255, 221, 0],
-                [105, 3, 123],
-            ],
-        ),
-        (
-            "ProPhoto",
-            made(ColorProfile::new_pro_photo_rgb()),
-            [
-                [0; 3],
-                [255; 3],
-                [146; 3],
-                [255, 0, 77],
-                [0, 211, 87],
-                [0, 83, 250],
-                [255, 221, 0],
-                [132, 0, 148],
-            ],
-        ),
-        (
-            "BT.2020",
-            made(ColorProfile::new_bt2020()),
-            [
-                [0; 3],
-                [255; 3],
-                [140; 3],
-                [254, 0, 72],
-                [0, 198, 91],
-                [0, 76, 244],
-                [255, 221, 0],
-                [126, 0, 139],
-            ],
-        ),
-        (
-            "Generic RGB",
-            fixture!("profiles/generic-rgb.icc").to_vec(),
-            [
-                [0; 3],
-                [255; 3],
-                [146; 3],
-                [212, 63, 76],
-                [21, 190, 109],
-                [27, 87, 235],
-                [251, 224, 50],
-                [111, 31, 139],
-            ],
-        ),
-        (
-            "a table of version 2",
-            fixture!("profiles/rgb-lut16-v2.icc").to_vec(),
-            [
-                [0; 3],
-                [255; 3],
-                [146; 3],
-                [229, 28, 71],
-                [0, 196, 99],
-                [15, 78, 244],
-                [254, 226, 0],
-                [120, 5, 144],
-            ],
-        ),
-        (
-            "a table of version 4",
-            fixture!("profiles/rgb-mab-v4.icc").to_vec(),
-            [
-                [0; 3],
-                [255; 3],
-                [146; 3],
-                [229, 42, 72],
-                [0, 196, 98],
-                [26, 79, 243],
-                [254, 225, 0],
-                [120, 6, 143],
-            ],
-        ),
-    ];
-    for (name, profile, expected) in expected {
+const COLOURS: [[u8; 3]; 8] = [
+    [0, 0, 0],
+    [255, 255, 255],
+    [128, 128, 128],
+    [200, 40, 60],
+    [30, 180, 90],
+    [20, 60, 230],
+    [250, 220, 40],
+    [90, 10, 120],
+];
+
+/// Whether these colours become what lcms makes of them with the perceptual intent.
+fn assert_becomes(profile: &[u8], gray: u8, colours: [[u8; 3]; 5]) {
+    let expected = [[0; 3], [255; 3], [gray; 3]].into_iter().chain(colours);
+    for (colour, expected) in COLOURS.into_iter().zip(expected) {
         for alpha in [255, 100] {
-            for (colour, expected) in COLOURS.into_iter().zip(expected) {
-                let [r, g, b] = colour;
-                let file = tagged(&plain(3, 3, [r, g, b, alpha]), &profile);
-                let found = all(&file).at(1, 1);
-                let close = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 3);
-                assert!(close && found[3] == alpha, "{name} {colour:?}: {found:?}, not {expected:?}");
-            }
+            let [r, g, b] = colour;
+            let found = all(&tagged(&plain(3, 3, [r, g, b, alpha]), profile)).at(1, 1);
+            let close = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 3);
+            assert!(close && found[3] == alpha, "{colour:?}: {found:?}, not {expected:?}");
         }
     }
+}
+
+#[test]
+fn rgb_of_screens_becomes_what_it_is_elsewhere() {
+    let p3 = ColorProfile::new_display_p3().encode().unwrap();
+    assert_becomes(&p3, 128, [[218, 0, 54], [0, 183, 78], [0, 61, 239], [255, 219, 0], [99, 0, 125]]);
+    let adobe = ColorProfile::new_adobe_rgb().encode().unwrap();
+    assert_becomes(&adobe, 129, [[233, 35, 58], [0, 181, 83], [0, 57, 235], [255, 221, 0], [105, 3, 123]]);
+    let prophoto = ColorProfile::new_pro_photo_rgb().encode().unwrap();
+    assert_becomes(&prophoto, 146, [[255, 0, 77], [0, 211, 87], [0, 83, 250], [255, 221, 0], [132, 0, 148]]);
+    let bt2020 = ColorProfile::new_bt2020().encode().unwrap();
+    assert_becomes(&bt2020, 140, [[254, 0, 72], [0, 198, 91], [0, 76, 244], [255, 221, 0], [126, 0, 139]]);
+    let generic = fixture!("profiles/generic-rgb.icc");
+    assert_becomes(
+        generic,
+        146,
+        [[212, 63, 76], [21, 190, 109], [27, 87, 235], [251, 224, 50], [111, 31, 139]],
+    );
+}
+
+#[test]
+fn rgb_by_tables_becomes_what_it_is_elsewhere() {
+    let version_2 = fixture!("profiles/rgb-lut16-v2.icc");
+    assert_becomes(
+        version_2,
+        146,
+        [[229, 28, 71], [0, 196, 99], [15, 78, 244], [254, 226, 0], [120, 5, 144]],
+    );
+    let version_4 = fixture!("profiles/rgb-mab-v4.icc");
+    assert_becomes(
+        version_4,
+        146,
+        [[229, 42, 72], [0, 196, 98], [26, 79, 243], [254, 225, 0], [120, 6, 143]],
+    );
 }
 
 fn gray_png(levels: &[u8], profile: &[u8]) -> Vec<u8> {
@@ -255,79 +186,78 @@ fn gray_becomes_what_it_is_elsewhere() {
     }
 }
 
-/// What lcms makes of ink with the perceptual intent, by profile; without one, with that of libvips.
-#[test]
-fn ink_becomes_what_it_is_elsewhere() {
-    const INK: [[u8; 4]; 9] = [
-        [0, 0, 0, 0],
-        [255, 0, 0, 0],
-        [0, 255, 0, 0],
-        [0, 0, 255, 0],
-        [0, 0, 0, 255],
-        [255, 255, 255, 255],
-        [0, 128, 255, 64],
-        [200, 120, 30, 40],
-        [60, 50, 40, 10],
-    ];
-    let expected: [(Option<&[u8]>, [[u8; 3]; 9]); 3] = [
-        (
-            None,
-            [
-                [255, 255, 255],
-                [0, 153, 227],
-                [234, 0, 128],
-                [255, 240, 0],
-                [20, 5, 0],
-                [0, 0, 0],
-                [188, 108, 0],
-                [43, 97, 141],
-                [179, 175, 182],
-            ],
-        ),
-        (
-            Some(fixture!("profiles/ink-lut8-v2.icc")),
-            [
-                [255, 255, 255],
-                [62, 148, 207],
-                [187, 61, 123],
-                [232, 218, 68],
-                [43, 43, 43],
-                [0, 0, 0],
-                [171, 125, 49],
-                [95, 109, 146],
-                [198, 192, 195],
-            ],
-        ),
-        (
-            Some(fixture!("profiles/ink-mab-v4.icc")),
-            [
-                [255, 255, 255],
-                [61, 148, 206],
-                [187, 61, 123],
-                [231, 218, 67],
-                [44, 44, 44],
-                [4, 4, 3],
-                [170, 124, 48],
-                [94, 109, 145],
-                [199, 192, 197],
-            ],
-        ),
-    ];
-    for (profile, expected) in expected {
-        for ycck in [false, true] {
-            for (ink, expected) in INK.into_iter().zip(expected) {
-                let mut file = ink_jpeg(24, 24, ink, ycck);
-                if let Some(profile) = profile {
-                    let part = segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", profile].concat());
-                    file = with_segments(&file, &[part]);
-                }
-                let found = all(&file).at(12, 12);
-                // The JPEG itself is off by one or two, which at the dark end the profile makes four.
-                let close = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 5);
-                assert!(close, "{ink:?} ycck {ycck}: {found:?}, not {expected:?}");
+const INK: [[u8; 4]; 9] = [
+    [0, 0, 0, 0],
+    [255, 0, 0, 0],
+    [0, 255, 0, 0],
+    [0, 0, 255, 0],
+    [0, 0, 0, 255],
+    [255, 255, 255, 255],
+    [0, 128, 255, 64],
+    [200, 120, 30, 40],
+    [60, 50, 40, 10],
+];
+
+/// Whether ink becomes what lcms makes of it with the perceptual intent.
+fn assert_ink_becomes(profile: Option<&[u8]>, expected: [[u8; 3]; 9]) {
+    for ycck in [false, true] {
+        for (ink, expected) in INK.into_iter().zip(expected) {
+            let mut file = ink_jpeg(24, 24, ink, ycck);
+            if let Some(profile) = profile {
+                let part = segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", profile].concat());
+                file = with_segments(&file, &[part]);
             }
+            let found = all(&file).at(12, 12);
+            // The JPEG itself is off by one or two, which at the dark end the profile makes four.
+            let close = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 5);
+            assert!(close, "{ink:?} ycck {ycck}: {found:?}, not {expected:?}");
         }
     }
+}
+
+#[test]
+fn ink_becomes_what_it_is_elsewhere() {
+    let version_2 = [
+        [255, 255, 255],
+        [62, 148, 207],
+        [187, 61, 123],
+        [232, 218, 68],
+        [43, 43, 43],
+        [0, 0, 0],
+        [171, 125, 49],
+        [95, 109, 146],
+        [198, 192, 195],
+    ];
+    assert_ink_becomes(Some(fixture!("profiles/ink-lut8-v2.icc")), version_2);
+    let version_4 = [
+        [255, 255, 255],
+        [61, 148, 206],
+        [187, 61, 123],
+        [231, 218, 67],
+        [44, 44, 44],
+        [4, 4, 3],
+        [170, 124, 48],
+        [94, 109, 145],
+        [199, 192, 197],
+    ];
+    assert_ink_becomes(Some(fixture!("profiles/ink-mab-v4.icc")), version_4);
+}
+
+#[test]
+fn ink_without_a_profile_becomes_what_libvips_makes_of_it() {
+    let expected = [
+        [255, 255, 255],
+        [0, 153, 227],
+        [234, 0, 128],
+        [255, 240, 0],
+        [20, 5, 0],
+        [0, 0, 0],
+        [188, 108, 0],
+        [43, 97, 141],
+        [179, 175, 182],
+    ];
+    assert_ink_becomes(None, expected);
+    assert_ink_becomes(Some(b"no profile"), expected);
 }
 
 #[test]

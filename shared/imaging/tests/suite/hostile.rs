@@ -32,6 +32,18 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("lossless webp", fixture!("made/lossless.webp").to_vec()),
         ("webp with alpha", fixture!("made/lossy-alpha.webp").to_vec()),
         ("animated webp", animated_webp((12, 10), (2, 4))),
+        ("avif", fixture!("avif/420.avif").to_vec()),
+        ("avif with alpha", fixture!("avif/alpha.avif").to_vec()),
+        ("avif grid", fixture!("avif/grid.avif").to_vec()),
+        ("heic", fixture!("heic/420.heic").to_vec()),
+        ("heic with 10 bits", fixture!("heic/10bit.heic").to_vec()),
+        ("heic grid", fixture!("heic/grid.heic").to_vec()),
+        ("tiff with lzw", fixture!("tiff/strips-lzw.tiff").to_vec()),
+        ("tiff with deflate", fixture!("tiff/rgb16-deflate.tiff").to_vec()),
+        ("tiff with jpeg", fixture!("tiff/tiles-jpeg.tiff").to_vec()),
+        ("planar tiff", fixture!("tiff/planar-tiles.tiff").to_vec()),
+        ("palette tiff", fixture!("tiff/palette4.tiff").to_vec()),
+        ("bmp", fixture!("bmp/v4-alpha.bmp").to_vec()),
         ("gif", gif((20, 16), &[(0, 0, 20, 16), (3, 3, 9, 9)], true)),
     ]
 }
@@ -189,6 +201,9 @@ fn noise_behind_every_magic_number_is_refused() {
         b"RIFF\xff\xff\xff\x7fWEBP",
         b"RIFF\0\0\0\0WEBP",
         b"GIF89a",
+        b"\0\0\0\x14ftypavif\0\0\0\0mif1\0\0\0\x40meta\0\0\0\0",
+        b"II*\0\x08\0\0\0\x20\0",
+        b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0",
     ] {
         for salt in 0..50_u32 {
             let noise = (0..2_000_u32)

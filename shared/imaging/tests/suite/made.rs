@@ -67,14 +67,25 @@ pub(crate) fn one(bytes: &[u8], width: u32, format: OutputFormat) -> Picture {
 /// The pixels of any file, at most `width` wide.
 pub(crate) fn look(bytes: &[u8], width: u32) -> Pixels {
     let picture = one(bytes, width, OutputFormat::Png);
-    let mut reader = png::Decoder::new(std::io::Cursor::new(&picture.bytes)).read_info().unwrap();
+    from_png(&picture.bytes)
+}
+
+pub(crate) fn from_png(file: &[u8]) -> Pixels {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
     let mut data = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut data).unwrap();
-    assert_eq!((info.width, info.height), (picture.width, picture.height));
-    let rgba = match info.color_type {
-        png::ColorType::Rgba => data.as_chunks().0.to_vec(),
-        _ => data.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect(),
+    data.truncate(info.buffer_size());
+    let channels = info.color_type.samples();
+    let pixel = |pixel: &[u8]| match *pixel {
+        [level] => [level, level, level, 255],
+        [level, alpha] => [level, level, level, alpha],
+        [r, g, b] => [r, g, b, 255],
+        [r, g, b, a] => [r, g, b, a],
+        _ => panic!("{channels} channels"),
     };
+    let rgba = data.chunks_exact(channels).map(pixel).collect();
     Pixels { width: info.width, height: info.height, rgba }
 }
 

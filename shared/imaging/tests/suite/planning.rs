@@ -34,6 +34,8 @@ fn dimensions_follow_the_documented_rounding() {
     let plan = |format| whole(format).plan(&header(30_000, 15_000));
     assert_eq!((plan(OutputFormat::Webp).width, plan(OutputFormat::Webp).height), (16_383, 8_192));
     assert_eq!((plan(OutputFormat::Png).width, plan(OutputFormat::Png).height), (30_000, 15_000));
+    let avif = whole(OutputFormat::Avif).plan(&header(70_000, 3));
+    assert_eq!((avif.width, avif.height), (65_535, 3));
 }
 
 #[test]
@@ -46,7 +48,12 @@ fn quality_is_taken_as_the_nearest_that_there_is() {
 }
 
 fn format() -> impl Strategy<Value = OutputFormat> {
-    prop_oneof![Just(OutputFormat::Jpeg), Just(OutputFormat::Png), Just(OutputFormat::Webp)]
+    prop_oneof![
+        Just(OutputFormat::Jpeg),
+        Just(OutputFormat::Png),
+        Just(OutputFormat::Webp),
+        Just(OutputFormat::Avif),
+    ]
 }
 
 proptest! {

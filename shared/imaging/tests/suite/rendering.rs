@@ -9,7 +9,8 @@ use crate::made::{
     plain, png, process, progressive, recipe,
 };
 
-const FORMATS: [OutputFormat; 3] = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp];
+const FORMATS: [OutputFormat; 4] =
+    [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp, OutputFormat::Avif];
 
 #[test]
 fn every_format_becomes_every_format() {
@@ -326,7 +327,7 @@ fn quality_is_worth_its_bytes() {
         let recipe = Recipe::of_width(320, Encoding { format, quality, lossless: false });
         process(file, &[recipe]).unwrap().pictures[0].bytes.len()
     };
-    for format in [OutputFormat::Jpeg, OutputFormat::Webp] {
+    for format in [OutputFormat::Jpeg, OutputFormat::Webp, OutputFormat::Avif] {
         assert!(size(format, 30) < size(format, 60) && size(format, 60) < size(format, 90));
     }
     assert!(size(OutputFormat::Webp, 80) < size(OutputFormat::Jpeg, 80));

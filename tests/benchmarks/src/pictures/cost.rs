@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn memory_goes_up_in_steps_of_a_megabyte() {
         let (exact, more) = (Cost::of(1769.0, 200 << 20), Cost::of(1769.0, (200 << 20) + 1));
-        assert!(near(exact.gb_seconds, 200.0 / 1024.0 * 8.845), "{exact:?}");
-        assert!(near(more.gb_seconds, 201.0 / 1024.0 * 8.801), "{more:?}");
+        assert!(near(exact.gb_seconds, 200.0 / 1024.0 * 15.647), "{exact:?}");
+        assert!(near(more.gb_seconds, 201.0 / 1024.0 * 15.569), "{more:?}");
     }
 
     #[test]

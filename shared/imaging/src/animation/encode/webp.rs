@@ -4,6 +4,7 @@ use crate::Reject;
 use crate::animation::Loops;
 use crate::animation::clock::Clock;
 use crate::encode::REFUSED;
+use crate::encode::quality;
 use crate::encode::webp::METHOD;
 use crate::libwebp_animation::Animation;
 use crate::raster::{Pixels, Raster};
@@ -28,6 +29,7 @@ impl Webp {
             Loops::Forever => 0,
             Loops::Times(times) => u16::try_from(times).unwrap_or(u16::MAX),
         };
+        let encoding = Encoding { quality: quality::webp(encoding.quality), ..encoding };
         let animation = Animation::new(size, plays, encoding, METHOD).map_err(|_| REFUSED)?;
         Ok(Self { animation, clock: Clock::of_webp(), now: 0 })
     }
