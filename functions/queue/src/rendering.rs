@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use imaging::{Budget, Encoding, Limits, OutputFormat, Recipe, Reject};
+use imaging::{Budget, Encoding, Keep, Limits, Metadata, OutputFormat, Recipe, Reject};
 use sha2::{Digest as _, Sha256};
-use shared::domain::image::{Declared, Failure, MAXIMUM_BYTES, Picture};
+use shared::domain::image::{Capture, Declared, Exposure, Failure, Location, MAXIMUM_BYTES, Picture, Swatch};
 use shared::domain::key::hex;
 use shared::domain::preset::eager_ladder;
+use shared::domain::project::Settings;
 use shared::domain::{PictureName, Variant, VariantFormat};
 
 /// The quality of every variant: where people stop seeing a difference at arm's length.
@@ -24,11 +25,18 @@ pub struct Rendered {
     pub variants: Vec<(PictureName, Bytes)>,
 }
 
-/// Checks, cleans and renders an upload.
-pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Result<Rendered, Failure> {
+/// Checks, cleans and renders an upload, of which is kept what the project's settings say.
+pub fn render_upload(
+    upload: &[u8], declared: &Declared, settings: Settings, budget: &Budget,
+) -> Result<Rendered, Failure> {
     let header = imaging::probe(upload).map_err(|reject| failure(&reject))?;
     let found = header.format.media_type();
-    if declared.content_type != found {
+    // The names of one format: HEIC is HEIF with HEVC in it (ISO/IEC 23008-12, annex C).
+    let declared_type = match declared.content_type.as_str() {
+        "image/heif" => "image/heic",
+        declared => declared,
+    };
+    if declared_type != found {
         return Err(Failure {
             code: "media-type-mismatch".into(),
             detail: format!("The upload was announced as {} but is {found}.", declared.content_type),
@@ -39,6 +47,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
     limits.check(&header, upload.len() as u64).map_err(|reject| failure(&reject))?;
     let original = imaging::clean(upload, &header, budget).map_err(|reject| failure(&reject))?;
     let ladder = eager_ladder(header.width, header.alpha);
+    let keep = Keep { profile: false, copyright: settings.keep_copyright };
     let plans: Vec<_> = ladder
         .iter()
         .map(|&(preset, format)| {
@@ -48,7 +57,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
                 VariantFormat::Png => OutputFormat::Png,
             };
             let encoding = Encoding { format, quality: QUALITY, lossless: false };
-            Recipe::of_width(preset.width(), encoding).plan(&header)
+            Recipe { keep, ..Recipe::of_width(preset.width(), encoding) }.plan(&header)
         })
         .collect();
     let rendered = imaging::render(upload, &header, &plans, budget).map_err(|reject| failure(&reject))?;
@@ -62,8 +71,7 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
             (variant, (name, Bytes::from(picture.bytes)))
         })
         .unzip();
-    let metadata = imaging::metadata(upload, &header);
-    let [red, green, blue] = rendered.facts.dominant_color;
+    let facts = rendered.facts;
     let picture = Picture {
         content_type: original.format.media_type().to_owned(),
         extension: original.format.extension().to_owned(),
@@ -72,13 +80,52 @@ pub fn render_upload(upload: &[u8], declared: &Declared, budget: &Budget) -> Res
         frames: header.frames,
         bytes: original.bytes.len() as u64,
         sha256: hex(&Sha256::digest(upload)),
-        thumbhash: STANDARD.encode(&rendered.facts.thumbhash),
-        dominant_color: format!("#{red:02x}{green:02x}{blue:02x}"),
-        taken_at: metadata.taken_at,
-        camera: metadata.camera,
+        thumbhash: STANDARD.encode(&facts.thumbhash),
+        blurhash: facts.blurhash,
+        dominant_color: css(facts.dominant_color),
+        palette: facts
+            .palette
+            .iter()
+            .map(|swatch| Swatch { color: css(swatch.color), permille: swatch.permille })
+            .collect(),
+        perceptual_hash: format!("{:016x}", facts.perceptual_hash),
+        opaque: facts.opaque,
+        reencoded: original.reencoded,
+        notes: rendered.notes.iter().map(|note| note.code().to_owned()).collect(),
+        capture: capture(imaging::metadata(upload, &header), settings),
         variants,
     };
     Ok(Rendered { original: Bytes::from(original.bytes), picture, variants: bytes })
+}
+
+fn css([red, green, blue]: [u8; 3]) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// What the camera wrote, without what the project did not ask for.
+fn capture(metadata: Metadata, settings: Settings) -> Capture {
+    let exposure = Exposure {
+        time: metadata.exposure.time.map(|time| time.to_string()),
+        f_number: metadata.exposure.f_number,
+        iso: metadata.exposure.iso,
+        focal_length: metadata.exposure.focal_length,
+        focal_length_35mm: metadata.exposure.focal_length_35mm,
+        flash: metadata.exposure.flash,
+    };
+    let location = metadata.location.filter(|_| settings.keep_location);
+    Capture {
+        taken_at: metadata.taken_at,
+        camera: metadata.camera,
+        lens: metadata.lens,
+        exposure: Some(exposure).filter(|exposure| *exposure != Exposure::default()),
+        copyright: metadata.copyright,
+        artist: metadata.artist,
+        location: location.map(|place| Location {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            altitude: place.altitude,
+        }),
+    }
 }
 
 fn failure(reject: &Reject) -> Failure {

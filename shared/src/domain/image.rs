@@ -43,7 +43,17 @@ pub struct Declared {
 }
 
 /// The media types that can be uploaded.
-pub const ACCEPTED_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+pub const ACCEPTED_TYPES: [&str; 9] = [
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/avif",
+    "image/heic",
+    "image/heif",
+    "image/tiff",
+    "image/bmp",
+];
 
 /// The largest upload, in bytes: more than any camera's JPEG, and little enough to work on in memory.
 pub const MAXIMUM_BYTES: u64 = 100 * 1024 * 1024;
@@ -58,7 +68,7 @@ pub struct Lease {
 }
 
 /// What is known of a picture once it was processed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Picture {
     /// The media type of the original.
     pub content_type: String,
@@ -76,16 +86,101 @@ pub struct Picture {
     pub sha256: String,
     /// A `ThumbHash`, base64: the picture before the picture.
     pub thumbhash: String,
+    /// A `BlurHash`: the same for clients that know no other.
+    #[serde(default)]
+    pub blurhash: String,
     /// `#rrggbb`.
     pub dominant_color: String,
-    /// When it was taken, if the camera said.
+    /// The colours that make up the picture, the most frequent first.
+    #[serde(default)]
+    pub palette: Vec<Swatch>,
+    /// 64 bits, in hex: near to that of whatever looks alike.
+    #[serde(default)]
+    pub perceptual_hash: String,
+    /// Whether nothing shines through.
+    #[serde(default)]
+    pub opaque: bool,
+    /// Whether the original is not in the format that was uploaded, which could not be cleaned otherwise.
+    #[serde(default)]
+    pub reencoded: bool,
+    /// What the file asked for and did not get: `profile-ignored`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What the camera wrote.
+    #[serde(flatten)]
+    pub capture: Capture,
+    /// The stored renderings.
+    pub variants: Vec<Variant>,
+}
+
+/// A colour of a picture, and how much of it there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swatch {
+    /// `#rrggbb`.
+    pub color: String,
+    /// In thousandths.
+    pub permille: u16,
+}
+
+/// When, with what and by whom a picture was taken, as far as the camera said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Capture {
+    /// When, by the camera's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<String>,
     /// With which camera.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<String>,
-    /// The stored renderings.
-    pub variants: Vec<Variant>,
+    /// Through which lens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<String>,
+    /// With which settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copyright: Option<String>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// Where. Only a project that asks for it keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// A camera's settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// Seconds, as photographers write them: `1/250`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The focal length over the aperture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f_number: Option<f64>,
+    /// ISO speed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iso: Option<u32>,
+    /// Millimetres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focal_length: Option<f64>,
+    /// Millimetres on 35 mm film with the same angle of view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focal_length_35mm: Option<u32>,
+    /// Whether the flash fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash: Option<bool>,
+}
+
+/// A place on Earth (WGS 84).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Location {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// Metres above the sea.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub altitude: Option<f64>,
 }
 
 /// Why an upload cannot be used.
@@ -101,7 +196,7 @@ pub struct Failure {
 }
 
 /// Where an image stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum State {
     /// Its bytes have not arrived.
@@ -164,7 +259,7 @@ pub struct Due {
 }
 
 /// An image: the one record that says where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Image {
     /// Its id.
     pub id: ImageId,
@@ -223,7 +318,7 @@ pub struct NewImage {
 }
 
 /// A change that is allowed: the image to write, and what to tell the world.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// The image afterwards.
     pub image: Image,
@@ -245,7 +340,7 @@ pub enum NotClaimable {
 pub struct BeingPurged;
 
 /// What a timer makes of an image that fell due.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Overdue {
     /// It has to change.
     Change(Box<Change>),

@@ -82,12 +82,8 @@ mod tests {
     use ulid::Ulid;
 
     fn project(seed: u8) -> Project {
-        Project {
-            id: ProjectId::new(Ulid::nil()),
-            name: String::new(),
-            signing_keys: vec![Secret::new([seed; 32])],
-            created_at: Time::from_secs(0),
-        }
+        let signing_keys = vec![Secret::new([seed; 32])];
+        Project::new(ProjectId::new(Ulid::nil()), String::new(), signing_keys, Time::from_secs(0))
     }
 
     proptest! {

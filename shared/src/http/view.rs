@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::image::{Failure, Image, State};
+use crate::domain::image::{Capture, Failure, Image, State, Swatch};
 use crate::domain::signed_path::{self, delivery_path, hand_out};
 use crate::domain::summary::{ImageSummary, PictureSummary};
 use crate::domain::{PictureName, PresetName, Project, Time, Variant, VariantFormat, Visibility};
@@ -37,11 +37,17 @@ struct PictureView<'a> {
     bytes: u64,
     sha256: &'a str,
     thumbhash: &'a str,
+    blurhash: &'a str,
     dominant_color: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    taken_at: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    camera: Option<&'a str>,
+    palette: &'a [Swatch],
+    perceptual_hash: &'a str,
+    opaque: bool,
+    animated: bool,
+    reencoded: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
+    #[serde(flatten)]
+    capture: &'a Capture,
     variants: Vec<VariantView>,
 }
 
@@ -83,9 +89,15 @@ impl<'a> ImageView<'a> {
             bytes: picture.bytes,
             sha256: &picture.sha256,
             thumbhash: &picture.thumbhash,
+            blurhash: &picture.blurhash,
             dominant_color: &picture.dominant_color,
-            taken_at: picture.taken_at.as_deref(),
-            camera: picture.camera.as_deref(),
+            palette: &picture.palette,
+            perceptual_hash: &picture.perceptual_hash,
+            opaque: picture.opaque,
+            animated: picture.frames > 1,
+            reencoded: picture.reencoded,
+            notes: &picture.notes,
+            capture: &picture.capture,
             variants: picture.variants.iter().map(variant).collect(),
         });
         let failure = match &image.state {

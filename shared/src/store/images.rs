@@ -310,7 +310,7 @@ fn lost_the_race(error: &SdkError<TransactWriteItemsError>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::image::{Declared, Due, DueKind, Failure, Lease, Picture};
+    use crate::domain::image::{Capture, Declared, Due, DueKind, Failure, Lease, Picture};
     use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
     use proptest::prelude::*;
     use ulid::Ulid;
@@ -331,12 +331,12 @@ mod tests {
                 sha256: text.clone(),
                 thumbhash: text,
                 dominant_color: "#102030".into(),
-                taken_at,
-                camera,
+                capture: Capture { taken_at, camera, ..Capture::default() },
                 variants: sizes
                     .into_iter()
                     .map(|bytes| Variant { preset, format, width, height, bytes })
                     .collect(),
+                ..Picture::default()
             }
         })
     }

@@ -14,7 +14,9 @@ use ulid::Ulid;
 
 use super::*;
 use crate::domain::error::{CommitError, FindImageError};
-use crate::domain::image::{Change, Declared, Due, DueKind, Failure, Image, NewImage, Picture};
+use crate::domain::image::{
+    Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Picture, Swatch,
+};
 use crate::domain::page::ListQuery;
 use crate::domain::{
     ApiKey, EventId, EventKind, ImageId, KeyId, KeyToken, PresetName, Project, ProjectId, Scope, Secret,
@@ -102,9 +104,18 @@ fn picture() -> Picture {
         bytes: 8,
         sha256: "ab".into(),
         thumbhash: "cd".into(),
+        blurhash: "LEHV6nWB2yk8".into(),
         dominant_color: "#00ff00".into(),
-        taken_at: Some("2026-11-20T10:00:00".into()),
-        camera: None,
+        palette: vec![Swatch { color: "#00ff00".into(), permille: 1000 }],
+        perceptual_hash: "00000000000000ff".into(),
+        opaque: true,
+        reencoded: false,
+        notes: vec!["profile-ignored".into()],
+        capture: Capture {
+            taken_at: Some("2026-11-20T10:00:00".into()),
+            location: Some(Location { latitude: 48.5, longitude: -3.25, altitude: None }),
+            ..Capture::default()
+        },
         variants: vec![Variant { preset, format, width: 160, height: 90, bytes: 4 }],
     }
 }
@@ -216,8 +227,15 @@ async fn what_each_state_adds_has_a_name_that_stays() {
         "bytes": number("8"),
         "sha256": { "S": "ab" },
         "thumbhash": { "S": "cd" },
+        "blurhash": { "S": "LEHV6nWB2yk8" },
         "dominant_color": { "S": "#00ff00" },
+        "palette": { "L": [{ "M": { "color": { "S": "#00ff00" }, "permille": number("1000") } }] },
+        "perceptual_hash": { "S": "00000000000000ff" },
+        "opaque": { "BOOL": true },
+        "reencoded": { "BOOL": false },
+        "notes": { "L": [{ "S": "profile-ignored" }] },
         "taken_at": { "S": "2026-11-20T10:00:00" },
+        "location": { "M": { "latitude": number("48.5"), "longitude": number("-3.25") } },
         "variants": { "L": [variant] },
     } });
     assert_eq!((&item(0)["state"], &item(0)["picture"]), (&json!({ "S": "ready" }), &picture));
@@ -234,12 +252,8 @@ async fn what_each_state_adds_has_a_name_that_stays() {
 #[tokio::test]
 async fn a_project_is_written_with_its_first_key_or_not_at_all() {
     let wire = Wire::default();
-    let project = Project {
-        id: ProjectId::new(Ulid(3)),
-        name: "Harbour".into(),
-        signing_keys: vec![Secret::new([0; 32])],
-        created_at: at(0),
-    };
+    let signing_keys = vec![Secret::new([0; 32])];
+    let project = Project::new(ProjectId::new(Ulid(3)), "Harbour".into(), signing_keys, at(0));
     let token = KeyToken { id: KeyId::new(Ulid(5)), secret: Secret::new([7; 32]) };
     let key = ApiKey::new(&token, project.id, vec![Scope::ReadImages, Scope::Admin], at(0));
     wire.store().create_project(&project, &key).await.unwrap();
@@ -256,6 +270,7 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
             "id": { "S": PROJECT },
             "name": { "S": "Harbour" },
             "signing_keys": { "L": [{ "S": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }] },
+            "settings": { "M": { "keep_location": { "BOOL": false }, "keep_copyright": { "BOOL": false } } },
             "created_at": now,
         }),
         json!({

@@ -4,6 +4,7 @@
 //! The key is in the answer and nowhere else: only its hash is stored.
 
 use serde::{Deserialize, Serialize};
+use shared::domain::project::Settings;
 use shared::domain::secret::Secrets;
 use shared::domain::{ApiKey, Clock, Ids, KeyId, KeyToken, Project, ProjectId, Scope, Unavailable};
 use shared::platform::{Environment, answer};
@@ -13,6 +14,12 @@ use shared::store::CreateProject;
 #[serde(deny_unknown_fields)]
 struct NewProject {
     name: String,
+    /// Whether images know the place where they were taken.
+    #[serde(default)]
+    keep_location: bool,
+    /// Whether renderings say whose they are.
+    #[serde(default)]
+    keep_copyright: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -25,12 +32,10 @@ async fn create_project(
     projects: &impl CreateProject, random: &(impl Ids + Secrets), clock: &impl Clock, new: NewProject,
 ) -> Result<CreatedProject, Unavailable> {
     let now = clock.now();
-    let project = Project {
-        id: ProjectId::new(random.ulid()),
-        name: new.name,
-        signing_keys: vec![random.secret(), random.secret()],
-        created_at: now,
-    };
+    let settings = Settings { keep_location: new.keep_location, keep_copyright: new.keep_copyright };
+    let signing_keys = vec![random.secret(), random.secret()];
+    let project = Project::new(ProjectId::new(random.ulid()), new.name, signing_keys, now);
+    let project = Project { settings, ..project };
     let token = KeyToken { id: KeyId::new(random.ulid()), secret: random.secret() };
     let key = ApiKey::new(&token, project.id, vec![Scope::Admin], now);
     projects.create_project(&project, &key).await?;

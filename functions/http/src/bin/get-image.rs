@@ -69,7 +69,7 @@ mod tests {
     impl FindProject for Table {
         async fn find_project(&self, id: ProjectId, _: Time) -> Result<Option<Project>, Unavailable> {
             let signing_keys = vec![Secret::new([1; 32])];
-            Ok(Some(Project { id, name: "Harbour".into(), signing_keys, created_at: Time::from_secs(0) }))
+            Ok(Some(Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))))
         }
     }
 
@@ -108,9 +108,8 @@ mod tests {
             sha256: "ab".into(),
             thumbhash: "cd".into(),
             dominant_color: "#00ff00".into(),
-            taken_at: None,
-            camera: None,
             variants: vec![Variant { preset, format, width: 160, height: 90, bytes: 4 }],
+            ..Picture::default()
         };
         pending(visibility).become_ready(picture, Time::from_secs(9)).image
     }

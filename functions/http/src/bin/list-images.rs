@@ -117,7 +117,7 @@ mod tests {
 
     fn project(id: ProjectId, seed: u8) -> Project {
         let signing_keys = vec![Secret::new([seed; 32])];
-        Project { id, name: "Harbour".into(), signing_keys, created_at: Time::from_secs(0) }
+        Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))
     }
 
     fn row(id: u128, visibility: Visibility) -> ImageSummary {

@@ -13,10 +13,11 @@ use imaging::Budget;
 use lambda_runtime::Context;
 use shared::domain::error::ReadObjectError;
 use shared::domain::image::{Change, Failure, Image, Lease, MAXIMUM_BYTES, NotClaimable, State};
+use shared::domain::project::Settings;
 use shared::domain::{Clock, EventId, Ids, Time, Unavailable};
 use shared::media::{DeleteUpload, EraseObjects, ReadUpload, StoreOriginal, StoreVariant};
 use shared::platform::{Environment, MessageError, chain, queue_messages};
-use shared::store::{ChangeError, CommitImage, FindImage, change_image};
+use shared::store::{ChangeError, CommitImage, FindImage, FindProject, change_image};
 
 /// What is left of the function's time for writing down what came of it.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -35,7 +36,7 @@ struct LeaseLost {
 }
 
 async fn process_upload(
-    images: &(impl FindImage + CommitImage),
+    images: &(impl FindImage + CommitImage + FindProject),
     objects: &(impl ReadUpload + StoreOriginal + StoreVariant + DeleteUpload + EraseObjects), ids: &impl Ids,
     clock: &impl Clock, worker: &Worker, arrived: Announcement,
 ) -> Result<(), MessageError> {
@@ -54,7 +55,9 @@ async fn process_upload(
         }
         Err(error) => return Err(MessageError::transient(error)),
     };
-    let outcome = work(objects, clock, worker, &image).await.map_err(MessageError::transient)?;
+    let project = images.find_project(image.project, clock.now()).await.map_err(MessageError::transient)?;
+    let settings = project.map(|project| project.settings).unwrap_or_default();
+    let outcome = work(objects, clock, worker, settings, &image).await.map_err(MessageError::transient)?;
     if let Err(failure) = &outcome {
         if failure.retryable {
             // A slow machine is not the picture's fault.
@@ -106,7 +109,7 @@ async fn claim(
 /// Reads, renders and stores. The outer error may pass, the inner one will not.
 async fn work(
     objects: &(impl ReadUpload + StoreOriginal + StoreVariant), clock: &impl Clock, worker: &Worker,
-    image: &Image,
+    settings: Settings, image: &Image,
 ) -> Result<Result<Rendered, Failure>, Unavailable> {
     let permanent = |code: &str, detail: &str| {
         Ok(Err(Failure { code: code.into(), detail: detail.into(), retryable: false }))
@@ -123,7 +126,7 @@ async fn work(
     };
     let left = worker.deadline.since(clock.now()).saturating_sub(MARGIN);
     let budget = Budget { deadline: Instant::now() + left, memory: worker.memory };
-    let rendered = match render_upload(&upload, &image.declared, &budget) {
+    let rendered = match render_upload(&upload, &image.declared, settings, &budget) {
         Ok(rendered) => rendered,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -164,7 +167,7 @@ mod tests {
     use bytes::Bytes;
     use shared::domain::error::{CommitError, FindImageError};
     use shared::domain::image::{Declared, NewImage};
-    use shared::domain::{ImageId, PictureName, ProjectId, UploadId, Visibility};
+    use shared::domain::{ImageId, PictureName, Project, ProjectId, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
@@ -203,6 +206,13 @@ mod tests {
         async fn find_image(&self, _: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
             let image = self.image.lock().unwrap().clone();
             image.filter(|image| image.id == id).ok_or(FindImageError::NotFound)
+        }
+    }
+
+    impl FindProject for World {
+        async fn find_project(&self, id: ProjectId, now: Time) -> Result<Option<Project>, Unavailable> {
+            self.note("find project")?;
+            Ok(Some(Project::new(id, "Harbour".into(), vec![], now)))
         }
     }
 
@@ -309,6 +319,7 @@ mod tests {
         let log = [
             "commit",
             "processing with no event",
+            "find project",
             "read",
             "store original",
             "store variant",
@@ -377,6 +388,7 @@ mod tests {
             let log = [
                 "commit",
                 "processing with no event",
+                "find project",
                 "read",
                 "commit",
                 "failed with Failed",

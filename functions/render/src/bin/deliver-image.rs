@@ -205,7 +205,7 @@ mod tests {
         async fn find_project(&self, id: ProjectId, _: Time) -> Result<Option<Project>, Unavailable> {
             // The event was signed with the older of two keys.
             let signing_keys = vec![Secret::new([2; 32]), Secret::new([1; 32])];
-            Ok(Some(Project { id, name: "Harbour".into(), signing_keys, created_at: Time::from_secs(0) }))
+            Ok(Some(Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))))
         }
     }
 
@@ -270,13 +270,12 @@ mod tests {
             sha256: "ab".into(),
             thumbhash: "cd".into(),
             dominant_color: "#00ff00".into(),
-            taken_at: None,
-            camera: None,
             variants: vec![
                 variant(PresetName::W640, VariantFormat::Webp, 9),
                 variant(PresetName::W1280, VariantFormat::Jpeg, 9),
                 variant(PresetName::W2048, VariantFormat::Webp, LARGEST_ANSWER + 1),
             ],
+            ..Picture::default()
         };
         reserved(visibility).become_ready(picture, Time::from_secs(9)).image
     }

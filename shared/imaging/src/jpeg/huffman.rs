@@ -381,7 +381,7 @@ mod tests {
         // A difference of two bits, then the same.
         let lead = skips.lead(left(0b00_01_00_01_10, 10));
         assert_eq!((lead.value(), read(lead.skip())), (-2, (10, 2, true)));
-        let alone = skips.lead(left(0b00_11_1111_1111_111, 13));
+        let alone = skips.lead(left(0b00_11_1111_1111_111, 15));
         assert_eq!((alone.value(), read(alone.skip())), (3, (4, 0, false)));
         // 12 bits are one more than entries are made with.
         let long = Table::new(&counts, &[2, 10], Class::Dc).unwrap();

@@ -90,12 +90,14 @@ fn blurhashes_follow_the_shape() {
     }
     // The mean colour, in digits 2 to 5, is that of the picture.
     let hash = facts(&png(&plain(50, 50, [200, 100, 50, 255]))).blurhash;
-    let value = hash
-        .bytes()
-        .skip(2)
-        .take(4)
-        .fold(0, |value, digit| value * 83 + DIGITS.iter().position(|&known| known == digit).unwrap());
-    assert_eq!(value, 0xc8_64_32);
+    let value =
+        hash.bytes().skip(2).take(4).fold(0_usize, |value, digit| {
+            value * 83 + DIGITS.iter().position(|&known| known == digit).unwrap()
+        });
+    // The library rounds halves twice.
+    for (shift, expected) in [(16, 200), (8, 100), (0, 50)] {
+        assert!((value >> shift & 0xff).abs_diff(expected) <= 1, "{value:06x}");
+    }
 }
 
 #[test]

@@ -33,9 +33,8 @@ fn picture() -> Picture {
         sha256: String::new(),
         thumbhash: String::new(),
         dominant_color: "#000000".into(),
-        taken_at: None,
-        camera: None,
         variants: vec![],
+        ..Picture::default()
     }
 }
 

@@ -27,6 +27,7 @@ fn outputs(job: &str) -> Option<&'static [(u32, OutputFormat)]> {
     Some(match job {
         "thumbnail" | "start" => &[(320, OutputFormat::Jpeg)],
         "webp" => &[(1280, OutputFormat::Webp)],
+        "avif" => &[(640, OutputFormat::Avif)],
         "png-webp" => &[(640, OutputFormat::Webp)],
         "ladder" | "ladder-each" | "memory" => &LADDER,
         _ => return None,

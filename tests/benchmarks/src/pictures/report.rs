@@ -162,7 +162,7 @@ fn costs(comparisons: &[Comparison]) -> [Row; 2] {
         let ours = mean(counted().filter_map(|both| both.ours.as_ref()).collect(), what);
         let sharp = mean(counted().filter_map(|both| both.sharp.as_ref()).collect(), what);
         let mut row = Row::default();
-        row[0] = name.to_owned();
+        name.clone_into(&mut row[0]);
         row[1] = ours.map_or(MISSING.to_owned(), show);
         row[2] = sharp.map_or(MISSING.to_owned(), show);
         row[3] = ours.zip(sharp).map_or(MISSING.to_owned(), |(ours, sharp)| format!("{:.2} x", sharp / ours));
@@ -223,7 +223,7 @@ pub fn markdown(job: Job, comparisons: &[Comparison]) -> String {
     let mut text = format!("\n`{}`: {}. Of {}.\n\n", job.name(), job.description(), goal(job.target()));
     let line = |row: &Row| format!("| {} |\n", row.join(" | ")).replace("  ", " ");
     text += &line(&HEADINGS.map(str::to_owned));
-    text += &format!("|{}\n", "---|".repeat(HEADINGS.len()));
+    let _ = writeln!(text, "|{}", "---|".repeat(HEADINGS.len()));
     for comparison in comparisons {
         let mut row = comparison.row();
         row[3] = format!("**{}**", row[3]);
