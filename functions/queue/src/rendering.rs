@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use imaging::{Budget, Encoding, Limits, OutputFormat, Recipe, Reject};
+use imaging::{Budget, Encoding, Keep, Limits, Metadata, OutputFormat, Recipe, Reject};
 use sha2::{Digest as _, Sha256};
 use shared::domain::image::{Capture, Declared, Exposure, Failure, Location, MAXIMUM_BYTES, Picture, Swatch};
 use shared::domain::key::hex;

@@ -13,10 +13,11 @@ use imaging::Budget;
 use lambda_runtime::Context;
 use shared::domain::error::ReadObjectError;
 use shared::domain::image::{Change, Failure, Image, Lease, MAXIMUM_BYTES, NotClaimable, State};
+use shared::domain::project::Settings;
 use shared::domain::{Clock, EventId, Ids, Time, Unavailable};
 use shared::media::{DeleteUpload, EraseObjects, ReadUpload, StoreOriginal, StoreVariant};
 use shared::platform::{Environment, MessageError, chain, queue_messages};
-use shared::store::{ChangeError, CommitImage, FindImage, change_image};
+use shared::store::{ChangeError, CommitImage, FindImage, FindProject, change_image};
 
 /// What is left of the function's time for writing down what came of it.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -35,7 +36,7 @@ struct LeaseLost {
 }
 
 async fn process_upload(
-    images: &(impl FindImage + CommitImage),
+    images: &(impl FindImage + CommitImage + FindProject),
     objects: &(impl ReadUpload + StoreOriginal + StoreVariant + DeleteUpload + EraseObjects), ids: &impl Ids,
     clock: &impl Clock, worker: &Worker, arrived: Announcement,
 ) -> Result<(), MessageError> {
@@ -54,7 +55,9 @@ async fn process_upload(
         }
         Err(error) => return Err(MessageError::transient(error)),
     };
-    let outcome = work(objects, clock, worker, &image).await.map_err(MessageError::transient)?;
+    let project = images.find_project(image.project, clock.now()).await.map_err(MessageError::transient)?;
+    let settings = project.map(|project| project.settings).unwrap_or_default();
+    let outcome = work(objects, clock, worker, settings, &image).await.map_err(MessageError::transient)?;
     if let Err(failure) = &outcome {
         if failure.retryable {
             // A slow machine is not the picture's fault.
@@ -106,7 +109,7 @@ async fn claim(
 /// Reads, renders and stores. The outer error may pass, the inner one will not.
 async fn work(
     objects: &(impl ReadUpload + StoreOriginal + StoreVariant), clock: &impl Clock, worker: &Worker,
-    image: &Image,
+    settings: Settings, image: &Image,
 ) -> Result<Result<Rendered, Failure>, Unavailable> {
     let permanent = |code: &str, detail: &str| {
         Ok(Err(Failure { code: code.into(), detail: detail.into(), retryable: false }))
@@ -123,7 +126,7 @@ async fn work(
     };
     let left = worker.deadline.since(clock.now()).saturating_sub(MARGIN);
     let budget = Budget { deadline: Instant::now() + left, memory: worker.memory };
-    let rendered = match render_upload(&upload, &image.declared, &budget) {
+    let rendered = match render_upload(&upload, &image.declared, settings, &budget) {
         Ok(rendered) => rendered,
         Err(failure) => return Ok(Err(failure)),
     };
