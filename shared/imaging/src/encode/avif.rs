@@ -15,8 +15,9 @@ use crate::planes::{Chroma, Planes};
 use crate::raster::{Pixels, Raster};
 
 /// What rav1e holds for a pixel: the picture twice with its borders, what was decided for each block, and the
-/// quantities that decisions are made of. Measured (see `docs/benchmarks.md`), rounded up.
-const MEMORY_PER_PIXEL: u64 = 64;
+/// quantities that decisions are made of. It was 26 with halved chroma at 3 megapixels; whole chroma doubles the
+/// picture's part of it.
+const MEMORY_PER_PIXEL: u64 = 48;
 
 /// For tables and the contexts of a tile, whatever the size.
 const MEMORY: u64 = 8 << 20;

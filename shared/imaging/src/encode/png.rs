@@ -129,7 +129,8 @@ fn compress(
     encoder.set_color(layout.color);
     encoder.set_depth(layout.depth);
     encoder.set_compression(compression);
-    encoder.set_filter(filter);
+    // Pixels that share a byte are not like those of the byte before (PNG, 12.7).
+    encoder.set_filter(if layout.depth == BitDepth::Eight { filter } else { Filter::NoFilter });
     if layout.color == ColorType::Indexed {
         let colours: Vec<u8> = layout.palette.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
         encoder.set_palette(colours);
