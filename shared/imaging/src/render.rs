@@ -183,12 +183,9 @@ fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
     let all = chains.iter().position(|chain| {
         chain.geometry.shows_all() && chain.plans.iter().all(|&index| plans[index].is_plain())
     });
-    let last = match all {
-        Some(at) => chains.remove(at),
-        None => {
-            let full = (header.width.max(1), header.height.max(1));
-            Chain { geometry: Geometry::look(full, LOOK), plans: Vec::new() }
-        }
+    let last = if let Some(at) = all { chains.remove(at) } else {
+        let full = (header.width.max(1), header.height.max(1));
+        Chain { geometry: Geometry::look(full, LOOK), plans: Vec::new() }
     };
     (chains, last)
 }
@@ -209,7 +206,8 @@ impl Chain {
             let plan = &plans[index];
             // A small picture has the same plan at every width above its own.
             if let Some(last) = last.filter(|&last| plans[last] == *plan) {
-                pictures[index] = pictures[last].clone();
+                let twin = pictures[last].clone();
+                pictures[index] = twin;
                 continue;
             }
             image = image.resize(plan.geometry.size, budget)?;

@@ -122,9 +122,9 @@ fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     let mut frame = context.new_frame();
     let [luma, blue, red] = &mut frame.planes;
     fill(luma, &source.luma);
-    if let Some((_, chroma)) = &source.chroma {
-        fill(blue, &chroma[0]);
-        fill(red, &chroma[1]);
+    if let Some((_, [blues, reds])) = &source.chroma {
+        fill(blue, blues);
+        fill(red, reds);
     }
     context.send_frame(frame).map_err(|_| REFUSED)?;
     context.flush();
@@ -140,7 +140,7 @@ fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
 }
 
 fn fill(plane: &mut Plane<u8>, samples: &Samples) {
-    let mut to = plane.mut_slice(Default::default());
+    let mut to = plane.mut_slice(PlaneOffset::default());
     for (to, from) in to.rows_iter_mut().zip(samples.data.chunks_exact(samples.width)) {
         to[..samples.width].copy_from_slice(from);
     }
