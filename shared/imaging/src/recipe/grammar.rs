@@ -8,7 +8,7 @@
 //! | key | value | without it |
 //! |---|---|---|
 //! | `crop` | `x:y:width:height` of the upright picture | all of it |
-//! | `trim` | a flag, or by how many levels (0 to 255) a border of one colour, that of the left top pixel, may differ from it: cut away | 10 with the flag; no |
+//! | `trim` | a flag, or by how many levels (0 to 255) a border of one colour, that of the left top pixel, may differ from it: cut away | 16 with the flag; no |
 //! | `flip` | `h` (left to right), `v` (top to bottom), `hv` | no |
 //! | `rotate` | degrees clockwise, after the flip; corners are filled with `bg` | 0 |
 //! | `w`, `h` | 1 to 8192 pixels | follows the other one; both: as it is |

@@ -26,7 +26,7 @@ fn every_recipe_has_one_text() {
         ("rotate=725.50001", "rotate=5.5"),
         ("crop=10:20:300:200", "crop=10:20:300:200"),
         ("crop=0.1:10%:0.5:100%", "crop=0.1:0.1:0.5:1.0"),
-        ("trim", "trim=10"),
+        ("trim", "trim=16"),
         ("trim=0", "trim=0"),
         ("focus=1:0", "focus=top-right"),
         ("bg=#FFF", "bg=ffffff"),
