@@ -251,8 +251,8 @@ fn animate(
         Pixels::Rgba.bytes(plan.width, header.height) + 3 * Pixels::Rgba.bytes(plan.width, plan.height)
     });
     let working = all + made.max().unwrap_or_default();
-    let film = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
-    let films: Vec<Film> = different.iter().map(film).collect();
+    let film_of = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film_of).collect();
     let icc = animation::icc(bytes, header);
     let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
     let mut profiles = vec![None; different.len()];
@@ -268,10 +268,10 @@ fn animate(
         }
         Ok(())
     };
-    let files = animation::render(bytes, header, &films, working, budget, show)?;
+    let made = animation::render(bytes, header, &films, working, budget, show)?;
     for (plan, picture) in plans.iter().zip(pictures) {
-        let file = different.iter().position(|other| plan.animated && *other == plan);
-        if let Some((file, icc)) = file.and_then(|at| Some((files.get(at)?.clone(), profiles.get(at)?))) {
+        let at = different.iter().position(|other| plan.animated && *other == plan);
+        if let Some((file, icc)) = at.and_then(|at| Some((made.get(at)?.clone(), profiles.get(at)?))) {
             let Plan { width, height, encoding, keep, .. } = *plan;
             let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
             let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;
