@@ -183,7 +183,9 @@ fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
     let all = chains.iter().position(|chain| {
         chain.geometry.shows_all() && chain.plans.iter().all(|&index| plans[index].is_plain())
     });
-    let last = if let Some(at) = all { chains.remove(at) } else {
+    let last = if let Some(at) = all {
+        chains.remove(at)
+    } else {
         let full = (header.width.max(1), header.height.max(1));
         Chain { geometry: Geometry::look(full, LOOK), plans: Vec::new() }
     };

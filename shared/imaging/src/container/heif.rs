@@ -267,8 +267,24 @@ fn coded<'a>(meta: &Meta<'a>, item: &Item) -> Result<(Codec, Coded<'a>), Reject>
 fn known(kind: [u8; 4]) -> bool {
     matches!(
         &kind,
-        b"ispe" | b"pixi" | b"colr" | b"av1C" | b"hvcC" | b"irot" | b"imir" | b"clap" | b"auxC" | b"pasp"
-        | b"clli" | b"mdcv" | b"cclv" | b"amve" | b"a1op" | b"a1lx" | b"lsel" | b"rloc"
+        b"ispe"
+            | b"pixi"
+            | b"colr"
+            | b"av1C"
+            | b"hvcC"
+            | b"irot"
+            | b"imir"
+            | b"clap"
+            | b"auxC"
+            | b"pasp"
+            | b"clli"
+            | b"mdcv"
+            | b"cclv"
+            | b"amve"
+            | b"a1op"
+            | b"a1lx"
+            | b"lsel"
+            | b"rloc"
     )
 }
 

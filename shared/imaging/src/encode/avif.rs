@@ -139,8 +139,9 @@ fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     }
 }
 
+#[allow(clippy::default_trait_access, reason = "rav1e does not export the type")]
 fn fill(plane: &mut Plane<u8>, samples: &Samples) {
-    let mut to = plane.mut_slice(PlaneOffset::default());
+    let mut to = plane.mut_slice(Default::default());
     for (to, from) in to.rows_iter_mut().zip(samples.data.chunks_exact(samples.width)) {
         to[..samples.width].copy_from_slice(from);
     }
