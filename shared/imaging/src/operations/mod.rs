@@ -53,7 +53,7 @@ impl Operation {
             Self::Saturation(factor) => Ok(tone::saturation(raster, factor.value())),
             Self::Watermark(mark) => watermark::mark(raster, mark, overlay, budget),
             Self::Round(radius) => round::round(raster, radius, budget),
-            Self::Extend(canvas) => extend::extend(raster, &canvas, budget),
+            Self::Extend(canvas) => extend::extend(&raster, &canvas, budget),
             Self::Flatten(colour) => onto(raster, colour, budget),
         }
     }

@@ -298,6 +298,7 @@ fn quality(text: &str) -> Option<u8> {
     whole(text).filter(|quality| (1..=100).contains(quality)).and_then(|quality| quality.try_into().ok())
 }
 
+#[allow(clippy::option_option, reason = "read or not, and then on or off")]
 fn trim(value: Option<&str>) -> Option<Option<Trim>> {
     match value {
         None | Some("true") => Some(Some(Trim::default())),
@@ -342,6 +343,7 @@ fn sharpen(text: &str) -> Option<Sharpen> {
     if text == "light" { Some(Sharpen::Light) } else { Sigma::read(text).map(Sharpen::Sigma) }
 }
 
+#[allow(clippy::option_option, reason = "read or not, and then on or off")]
 fn watermark(value: Option<&str>) -> Option<Option<Watermark>> {
     let text = match value {
         None | Some("true") => return Some(Some(Watermark::default())),

@@ -27,7 +27,7 @@ pub(crate) fn file(bytes: &[u8], text: &str) -> Vec<u8> {
 
 /// The pixels that a recipe makes.
 pub(crate) fn cook(bytes: &[u8], text: &str) -> Pixels {
-    all(&file(bytes, &format!("{text},f=png").replace(",,", ",").trim_start_matches(',').to_owned()))
+    all(&file(bytes, format!("{text},f=png").replace(",,", ",").trim_start_matches(',')))
 }
 
 pub(crate) fn picked(
