@@ -12,8 +12,14 @@ fn encoded(file: &[u8], format: OutputFormat, quality: u8, lossless: bool) -> Ve
 /// As many colours as asked for, the first half of which are transparent to some degree if there is `alpha`.
 fn colours(width: u32, height: u32, count: u32, alpha: bool) -> Pixels {
     let byte = |number: u32| u8::try_from(number % 256).unwrap();
+    // Without a pattern that a filter could find.
+    let scattered = |at: u32| {
+        let at = (at ^ at >> 15).wrapping_mul(0x2c1b_3c6d);
+        let at = (at ^ at >> 12).wrapping_mul(0x297a_2d39);
+        at ^ at >> 15
+    };
     let pixel = |at: u32| {
-        let number = (at.wrapping_mul(2_654_435_761) >> 13) % count;
+        let number = scattered(at) % count;
         let a = if alpha && number < count / 2 { byte(number * 3) } else { 255 };
         [byte(number * 7), byte(number / 256 * 40), byte(255 - number), a]
     };
