@@ -21,6 +21,7 @@ pub use values::{
 ///
 /// Every value is one that can be carried out, so nothing can be wrong with a recipe any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools, reason = "they are flags of the grammar, each of its own")]
 pub struct Recipe {
     /// Only this part of the upright picture.
     pub crop: Option<Region>,
