@@ -122,9 +122,9 @@ fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     let mut frame = context.new_frame();
     let [luma, blue, red] = &mut frame.planes;
     fill(luma, &source.luma);
-    if let Some((_, chroma)) = &source.chroma {
-        fill(blue, &chroma[0]);
-        fill(red, &chroma[1]);
+    if let Some((_, [blues, reds])) = &source.chroma {
+        fill(blue, blues);
+        fill(red, reds);
     }
     context.send_frame(frame).map_err(|_| REFUSED)?;
     context.flush();
@@ -139,6 +139,7 @@ fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     }
 }
 
+#[allow(clippy::default_trait_access, reason = "rav1e does not export the type")]
 fn fill(plane: &mut Plane<u8>, samples: &Samples) {
     let mut to = plane.mut_slice(Default::default());
     for (to, from) in to.rows_iter_mut().zip(samples.data.chunks_exact(samples.width)) {

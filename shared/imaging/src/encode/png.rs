@@ -99,9 +99,9 @@ fn packed_gray(layout: Layout<'_>, width: u32) -> Layout<'_> {
 
 fn indexed(palette: Palette, width: u32) -> Layout<'static> {
     let depth = match palette.colours.len() {
-        ..=2 => BitDepth::One,
-        ..=4 => BitDepth::Two,
-        ..=16 => BitDepth::Four,
+        0..=2 => BitDepth::One,
+        3..=4 => BitDepth::Two,
+        5..=16 => BitDepth::Four,
         _ => BitDepth::Eight,
     };
     let data = match depth {

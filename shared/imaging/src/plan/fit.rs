@@ -52,8 +52,8 @@ fn inside(full: (u32, u32), asked: (Option<u32>, Option<u32>), enlarge: bool) ->
     let by_height = |height: u32| (proportional(full.0, height, full.1), height);
     let size = match asked {
         (None, None) => full,
-        (Some(width), Some(height)) if narrower((width, height), full) => by_width(width),
         (Some(width), None) => by_width(width),
+        (Some(width), Some(height)) if narrower((width, height), full) => by_width(width),
         (_, Some(height)) => by_height(height),
     };
     if !enlarge && (size.0 > full.0 || size.1 > full.1) {

@@ -20,8 +20,8 @@ pub use values::{
 /// What was asked for. [`grammar`] says what each of them does.
 ///
 /// Every value is one that can be carried out, so nothing can be wrong with a recipe any more.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_excessive_bools, reason = "they are flags of the grammar, each of its own")]
 pub struct Recipe {
     /// Only this part of the upright picture.
     pub crop: Option<Region>,

@@ -189,7 +189,9 @@ pub(crate) fn played((width, height): (u32, u32), parts: &[Part], format: Format
             _ => (part.dispose == 1, false),
         };
         if clear {
-            places.iter().for_each(|&(place, _)| canvas[place] = [0; 4]);
+            for &(place, _) in &places {
+                canvas[place] = [0; 4];
+            }
         }
         if undo {
             canvas = before;
