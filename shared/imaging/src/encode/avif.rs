@@ -2,11 +2,6 @@
 
 use avif_serialize::Aviffy;
 use avif_serialize::constants::MatrixCoefficients as Matrix;
-use rav1e::prelude::{
-    BlockSize, ChromaSampling, ColorDescription, ColorPrimaries, Config, Context, EncoderConfig,
-    EncoderStatus, MatrixCoefficients, PartitionRange, PixelRange, Plane, SceneDetectionSpeed, SpeedSettings,
-    TransferCharacteristics,
-};
 
 use super::{REFUSED, chroma, quality};
 use crate::Reject;
@@ -93,84 +88,17 @@ fn afford((width, height): (u32, u32), alpha: bool, budget: &Budget) -> Result<(
     budget.afford(MEMORY + (MEMORY_PER_PIXEL + samples) * pixels)
 }
 
-/// One AV1 picture. Samples are of full range and those of JPEG (JFIF), which AV1 calls BT.601.
+/// One AV1 picture.
 fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     let (width, height) = source.size;
-    let config = EncoderConfig {
-        width: width as usize,
-        height: height as usize,
-        still_picture: true,
-        low_latency: true,
-        bit_depth: 8,
-        chroma_sampling: match source.chroma {
-            None => ChromaSampling::Cs400,
-            Some((Chroma::Half, _)) => ChromaSampling::Cs420,
-            Some((Chroma::Full, _)) => ChromaSampling::Cs444,
-        },
-        pixel_range: PixelRange::Full,
-        color_description: Some(ColorDescription {
-            color_primaries: ColorPrimaries::BT709,
-            transfer_characteristics: TransferCharacteristics::SRGB,
-            matrix_coefficients: MatrixCoefficients::BT601,
-        }),
-        quantizer: usize::from(quantizer),
-        speed_settings: speed(),
-        ..EncoderConfig::default()
+    let plane = |from: &Samples| av1::Plane { width: from.width, samples: from.data };
+    let chroma = match &source.chroma {
+        None => av1::Chroma::None,
+        Some((Chroma::Half, planes)) => av1::Chroma::Half(planes.each_ref().map(plane)),
+        Some((Chroma::Full, planes)) => av1::Chroma::Full(planes.each_ref().map(plane)),
     };
-    let config = Config::new().with_encoder_config(config).with_threads(1);
-    let mut context: Context<u8> = config.new_context().map_err(|_| REFUSED)?;
-
-    let mut frame = context.new_frame();
-    let [luma, blue, red] = &mut frame.planes;
-    fill(luma, &source.luma);
-    if let Some((_, [blues, reds])) = &source.chroma {
-        fill(blue, blues);
-        fill(red, reds);
-    }
-    context.send_frame(frame).map_err(|_| REFUSED)?;
-    context.flush();
-    let mut stream = Vec::new();
-    loop {
-        match context.receive_packet() {
-            Ok(packet) => stream.extend(packet.data),
-            Err(EncoderStatus::Encoded) => {}
-            Err(EncoderStatus::LimitReached) => return Ok(stream),
-            Err(_) => return Err(REFUSED),
-        }
-    }
-}
-
-#[allow(clippy::default_trait_access, reason = "rav1e does not export the type")]
-fn fill(plane: &mut Plane<u8>, samples: &Samples) {
-    let mut to = plane.mut_slice(Default::default());
-    for (to, from) in to.rows_iter_mut().zip(samples.data.chunks_exact(samples.width)) {
-        to[..samples.width].copy_from_slice(from);
-    }
-}
-
-/// rav1e's preset 8, and of what the slower ones do, the little that pays for stills. On photographs of 640
-/// pixels at the score of sharp's default (SSIMULACRA2 70), with assembly, against sharp:
-///
-/// | | bytes | CPU time |
-/// |---|---|---|
-/// | this | 1.19 | 1 / 5.1 |
-/// | preset 8 | 1.22 | 1 / 6.8 |
-/// | preset 4 | 1.16 | 1 / 0.8 |
-/// | preset 2 | 1.14 | 1 / 0.3 |
-///
-/// What is left is libaom's: it has quantization matrices and a mode for stills, and rav1e has neither. Ten bits
-/// a sample save 1 to 2% more, for a quarter more time.
-fn speed() -> SpeedSettings {
-    let mut speed = SpeedSettings::from_preset(8);
-    speed.partition.encode_bottomup = true;
-    speed.partition.partition_range = PartitionRange::new(BlockSize::BLOCK_8X8, BlockSize::BLOCK_32X32);
-    speed.transform.reduced_tx_set = false;
-    speed.transform.tx_domain_distortion = false;
-    // There is but one frame.
-    speed.multiref = false;
-    speed.rdo_lookahead_frames = 1;
-    speed.scene_detection_mode = SceneDetectionSpeed::None;
-    speed
+    let size = (width as usize, height as usize);
+    av1::encode(size, plane(&source.luma), chroma, quantizer).map_err(|av1::Refused| REFUSED)
 }
 
 fn boxed(colours: &[u8], alpha: Option<&[u8]>, (width, height): (u32, u32), kind: Option<Chroma>) -> Vec<u8> {
