@@ -88,17 +88,22 @@ fn afford((width, height): (u32, u32), alpha: bool, budget: &Budget) -> Result<(
     budget.afford(MEMORY + (MEMORY_PER_PIXEL + samples) * pixels)
 }
 
+impl<'a> Samples<'a> {
+    fn plane(&self) -> av1::Plane<'a> {
+        av1::Plane { width: self.width, samples: self.data }
+    }
+}
+
 /// One AV1 picture.
 fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     let (width, height) = source.size;
-    let plane = |from: &Samples| av1::Plane { width: from.width, samples: from.data };
     let chroma = match &source.chroma {
         None => av1::Chroma::None,
-        Some((Chroma::Half, planes)) => av1::Chroma::Half(planes.each_ref().map(plane)),
-        Some((Chroma::Full, planes)) => av1::Chroma::Full(planes.each_ref().map(plane)),
+        Some((Chroma::Half, planes)) => av1::Chroma::Half(planes.each_ref().map(Samples::plane)),
+        Some((Chroma::Full, planes)) => av1::Chroma::Full(planes.each_ref().map(Samples::plane)),
     };
     let size = (width as usize, height as usize);
-    av1::encode(size, plane(&source.luma), chroma, quantizer).map_err(|av1::Refused| REFUSED)
+    av1::encode(size, source.luma.plane(), chroma, quantizer).map_err(|av1::Refused| REFUSED)
 }
 
 fn boxed(colours: &[u8], alpha: Option<&[u8]>, (width, height): (u32, u32), kind: Option<Chroma>) -> Vec<u8> {
