@@ -2,6 +2,8 @@
 //!
 //! Everything here takes sRGB, as RGB or RGBA, and leaves it so.
 
+#![allow(clippy::cast_precision_loss, reason = "places in pictures and levels are far below 2 to the 52nd")]
+
 mod blur;
 pub(crate) mod extend;
 mod flatten;

@@ -267,7 +267,10 @@ fn some<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) ->
     move |value| value.and_then(read)
 }
 
-fn or_off<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) -> Option<Option<T>> {
+/// What is read, or is switched off.
+type OrOff<T> = Option<T>;
+
+fn or_off<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) -> Option<OrOff<T>> {
     move |value| match value? {
         "off" => Some(None),
         value => read(value).map(Some),
@@ -298,8 +301,7 @@ fn quality(text: &str) -> Option<u8> {
     whole(text).filter(|quality| (1..=100).contains(quality)).and_then(|quality| quality.try_into().ok())
 }
 
-#[allow(clippy::option_option, reason = "read or not, and then on or off")]
-fn trim(value: Option<&str>) -> Option<Option<Trim>> {
+fn trim(value: Option<&str>) -> Option<OrOff<Trim>> {
     match value {
         None | Some("true") => Some(Some(Trim::default())),
         Some("off") => Some(None),
@@ -343,8 +345,7 @@ fn sharpen(text: &str) -> Option<Sharpen> {
     if text == "light" { Some(Sharpen::Light) } else { Sigma::read(text).map(Sharpen::Sigma) }
 }
 
-#[allow(clippy::option_option, reason = "read or not, and then on or off")]
-fn watermark(value: Option<&str>) -> Option<Option<Watermark>> {
+fn watermark(value: Option<&str>) -> Option<OrOff<Watermark>> {
     let text = match value {
         None | Some("true") => return Some(Some(Watermark::default())),
         Some("off") => return Some(None),
@@ -385,12 +386,13 @@ fn colour(text: &str) -> Option<Colour> {
     let text = text.strip_prefix('#').unwrap_or(text);
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok())).collect();
-    let (red, green, blue, alpha) = match digits?[..] {
-        [r, g, b] => (17 * r, 17 * g, 17 * b, 255),
-        [r, g, b, a] => (17 * r, 17 * g, 17 * b, 17 * a),
-        [r, s, g, h, b, c] => (16 * r + s, 16 * g + h, 16 * b + c, 255),
-        [r, s, g, h, b, c, a, d] => (16 * r + s, 16 * g + h, 16 * b + c, 16 * a + d),
+    let digits = digits?;
+    let bytes: Vec<u8> = match digits.len() {
+        3 | 4 => digits.iter().map(|digit| 17 * digit).collect(),
+        6 | 8 => digits.as_chunks::<2>().0.iter().map(|[upper, lower]| 16 * upper + lower).collect(),
         _ => return None,
     };
+    let &[red, green, blue, ref alpha @ ..] = bytes.as_slice() else { return None };
+    let alpha = alpha.first().copied().unwrap_or(u8::MAX);
     Some(Colour { red, green, blue, alpha })
 }
