@@ -72,10 +72,11 @@ fn reencode(bytes: &[u8], header: &Header, exif: Option<&[u8]>, budget: &Budget)
     Ok(file)
 }
 
+/// Pixels, the depth of their samples, those, and the profile of their colours.
+type Samples = (Pixels, BitDepth, Vec<u8>, Option<Vec<u8>>);
+
 /// All there is of the pixels: of 16 bits, 16.
-fn samples(
-    bytes: &[u8], header: &Header, budget: &Budget,
-) -> Result<(Pixels, BitDepth, Vec<u8>, Option<Vec<u8>>), Reject> {
+fn samples(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Samples, Reject> {
     if header.format == Format::Tiff {
         let page = tiff::page(bytes)?;
         if page.is_wide() {

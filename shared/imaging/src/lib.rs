@@ -12,6 +12,13 @@
 //! hostile until proven otherwise: no input makes these functions panic, and none makes them allocate
 //! more than [`Limits`] and [`Budget`] allow. [`render()`] is the place to start reading.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    reason = "sides of pictures are far below 2^52, and what stands for one direction or colour has a sibling"
+)]
+
 mod animation;
 mod carry;
 mod clean;

@@ -183,12 +183,11 @@ fn chains(plans: &[Plan], header: &Header) -> (Vec<Chain>, Chain) {
     let all = chains.iter().position(|chain| {
         chain.geometry.shows_all() && chain.plans.iter().all(|&index| plans[index].is_plain())
     });
-    let last = match all {
-        Some(at) => chains.remove(at),
-        None => {
-            let full = (header.width.max(1), header.height.max(1));
-            Chain { geometry: Geometry::look(full, LOOK), plans: Vec::new() }
-        }
+    let last = if let Some(at) = all {
+        chains.remove(at)
+    } else {
+        let full = (header.width.max(1), header.height.max(1));
+        Chain { geometry: Geometry::look(full, LOOK), plans: Vec::new() }
     };
     (chains, last)
 }
@@ -209,7 +208,8 @@ impl Chain {
             let plan = &plans[index];
             // A small picture has the same plan at every width above its own.
             if let Some(last) = last.filter(|&last| plans[last] == *plan) {
-                pictures[index] = pictures[last].clone();
+                let twin = pictures[last].clone();
+                pictures[index] = twin;
                 continue;
             }
             image = image.resize(plan.geometry.size, budget)?;
@@ -253,8 +253,8 @@ fn animate(
         Pixels::Rgba.bytes(plan.width, header.height) + 3 * Pixels::Rgba.bytes(plan.width, plan.height)
     });
     let working = all + made.max().unwrap_or_default();
-    let film = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
-    let films: Vec<Film> = different.iter().map(film).collect();
+    let film_of = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
+    let films: Vec<Film> = different.iter().map(film_of).collect();
     let icc = animation::icc(bytes, header);
     let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
     let mut profiles = vec![None; different.len()];
@@ -270,10 +270,10 @@ fn animate(
         }
         Ok(())
     };
-    let files = animation::render(bytes, header, &films, working, budget, show)?;
+    let made = animation::render(bytes, header, &films, working, budget, show)?;
     for (plan, picture) in plans.iter().zip(pictures) {
-        let file = different.iter().position(|other| plan.animated && *other == plan);
-        if let Some((file, icc)) = file.and_then(|at| Some((files.get(at)?.clone(), profiles.get(at)?))) {
+        let at = different.iter().position(|other| plan.animated && *other == plan);
+        if let Some((file, icc)) = at.and_then(|at| Some((made.get(at)?.clone(), profiles.get(at)?))) {
             let Plan { width, height, encoding, keep, .. } = *plan;
             let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
             let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;

@@ -265,11 +265,27 @@ fn coded<'a>(meta: &Meta<'a>, item: &Item) -> Result<(Codec, Coded<'a>), Reject>
 
 /// Properties of a picture that are understood, or change nothing in it.
 fn known(kind: [u8; 4]) -> bool {
-    match &kind {
-        b"ispe" | b"pixi" | b"colr" | b"av1C" | b"hvcC" | b"irot" | b"imir" | b"clap" | b"auxC" | b"pasp"
-        | b"clli" | b"mdcv" | b"cclv" | b"amve" | b"a1op" | b"a1lx" | b"lsel" | b"rloc" => true,
-        _ => false,
-    }
+    matches!(
+        &kind,
+        b"ispe"
+            | b"pixi"
+            | b"colr"
+            | b"av1C"
+            | b"hvcC"
+            | b"irot"
+            | b"imir"
+            | b"clap"
+            | b"auxC"
+            | b"pasp"
+            | b"clli"
+            | b"mdcv"
+            | b"cclv"
+            | b"amve"
+            | b"a1op"
+            | b"a1lx"
+            | b"lsel"
+            | b"rloc"
+    )
 }
 
 fn size(meta: &Meta, item: &Item) -> Result<(u32, u32), Reject> {

@@ -53,6 +53,7 @@ pub(crate) enum Alpha {
 
 /// The first page.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a yes or no of the format")]
 pub(crate) struct Page<'a> {
     pub(crate) width: u32,
     pub(crate) height: u32,

@@ -67,7 +67,7 @@ impl Shrink {
         // Division by a number of 9 bits of one of 17: exact with 32 bits behind the point.
         let reciprocal = (1_u64 << 32) / samples + 1;
         #[allow(clippy::cast_possible_truncation, reason = "a mean of samples is one")]
-        let mean = |sum: u32| ((u64::from(sum) + samples / 2) * reciprocal >> 32) as u8;
+        let mean = |sum: u32| (((u64::from(sum) + samples / 2) * reciprocal) >> 32) as u8;
         let columns = self.sums.len() / (N * factor);
         let Some(target) = self.small.data.get_mut(self.done..self.done + columns * N) else { return };
         let areas = self.sums.as_chunks::<N>().0.chunks_exact(factor);

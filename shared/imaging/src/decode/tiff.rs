@@ -203,11 +203,10 @@ impl<'a> Source<'a> {
                     *data = &data[done.consumed_in..];
                     at += done.consumed_out;
                     match done.status {
-                        Ok(LzwStatus::Ok) => {}
                         Ok(LzwStatus::NoProgress | LzwStatus::Done) if at < row.len() => {
                             return Err(Reject::Truncated);
                         }
-                        Ok(LzwStatus::NoProgress | LzwStatus::Done) => {}
+                        Ok(LzwStatus::Ok | LzwStatus::NoProgress | LzwStatus::Done) => {}
                         Err(_) => return Err(GARBAGE),
                     }
                 }
@@ -280,11 +279,11 @@ impl PackBits<'_> {
 fn jpeg_chunk(
     page: &Page, chunk: &[u8], (width, height): (u32, usize), held: usize, budget: &Budget,
 ) -> Result<Vec<u8>, Reject> {
+    /// Says that three components are red, green and blue.
+    const RGB: &[u8] = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
     if page.bits != 8 || page.differences {
         return Err(Reject::UnsupportedFormat("TIFF with samples of a rare kind"));
     }
-    /// Says that three components are red, green and blue.
-    const RGB: &[u8] = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
     let start = [0xff, 0xd8];
     let tables = page.jpeg_tables.unwrap_or_default();
     let tables = tables.strip_prefix(&start).unwrap_or(tables);
@@ -305,5 +304,5 @@ fn jpeg_chunk(
     let left = Budget { memory: budget.memory.saturating_sub(held as u64), ..*budget };
     let raster = jpeg::decode(&file, &header, &left)?.raster;
     let channels = if page.planar { 1 } else { usize::from(page.samples) };
-    if raster.pixels.channels() != channels { Err(OTHER_SIZE) } else { Ok(raster.data) }
+    if raster.pixels.channels() == channels { Ok(raster.data) } else { Err(OTHER_SIZE) }
 }

@@ -48,7 +48,7 @@ struct Matrix {
 enum Kind {
     /// Three planes that are green, blue and red.
     Identity,
-    /// YCgCo.
+    /// `YCgCo`.
     Difference,
     /// By the share of red and blue in luma.
     Weights(f64, f64),

@@ -2,11 +2,6 @@
 
 use avif_serialize::Aviffy;
 use avif_serialize::constants::MatrixCoefficients as Matrix;
-use rav1e::prelude::{
-    BlockSize, ChromaSampling, ColorDescription, ColorPrimaries, Config, Context, EncoderConfig,
-    EncoderStatus, MatrixCoefficients, PartitionRange, PixelRange, Plane, SceneDetectionSpeed, SpeedSettings,
-    TransferCharacteristics,
-};
 
 use super::{REFUSED, chroma, quality};
 use crate::Reject;
@@ -15,8 +10,9 @@ use crate::planes::{Chroma, Planes};
 use crate::raster::{Pixels, Raster};
 
 /// What rav1e holds for a pixel: the picture twice with its borders, what was decided for each block, and the
-/// quantities that decisions are made of. Measured (see `docs/benchmarks.md`), rounded up.
-const MEMORY_PER_PIXEL: u64 = 64;
+/// quantities that decisions are made of. It was 26 with halved chroma at 3 megapixels; whole chroma doubles the
+/// picture's part of it.
+const MEMORY_PER_PIXEL: u64 = 48;
 
 /// For tables and the contexts of a tile, whatever the size.
 const MEMORY: u64 = 8 << 20;
@@ -92,83 +88,22 @@ fn afford((width, height): (u32, u32), alpha: bool, budget: &Budget) -> Result<(
     budget.afford(MEMORY + (MEMORY_PER_PIXEL + samples) * pixels)
 }
 
-/// One AV1 picture. Samples are of full range and those of JPEG (JFIF), which AV1 calls BT.601.
+impl<'a> Samples<'a> {
+    fn plane(&self) -> av1::Plane<'a> {
+        av1::Plane { width: self.width, samples: self.data }
+    }
+}
+
+/// One AV1 picture.
 fn compress(source: &Source, quantizer: u8) -> Result<Vec<u8>, Reject> {
     let (width, height) = source.size;
-    let config = EncoderConfig {
-        width: width as usize,
-        height: height as usize,
-        still_picture: true,
-        low_latency: true,
-        bit_depth: 8,
-        chroma_sampling: match source.chroma {
-            None => ChromaSampling::Cs400,
-            Some((Chroma::Half, _)) => ChromaSampling::Cs420,
-            Some((Chroma::Full, _)) => ChromaSampling::Cs444,
-        },
-        pixel_range: PixelRange::Full,
-        color_description: Some(ColorDescription {
-            color_primaries: ColorPrimaries::BT709,
-            transfer_characteristics: TransferCharacteristics::SRGB,
-            matrix_coefficients: MatrixCoefficients::BT601,
-        }),
-        quantizer: usize::from(quantizer),
-        speed_settings: speed(),
-        ..EncoderConfig::default()
+    let chroma = match &source.chroma {
+        None => av1::Chroma::None,
+        Some((Chroma::Half, planes)) => av1::Chroma::Half(planes.each_ref().map(Samples::plane)),
+        Some((Chroma::Full, planes)) => av1::Chroma::Full(planes.each_ref().map(Samples::plane)),
     };
-    let config = Config::new().with_encoder_config(config).with_threads(1);
-    let mut context: Context<u8> = config.new_context().map_err(|_| REFUSED)?;
-
-    let mut frame = context.new_frame();
-    let [luma, blue, red] = &mut frame.planes;
-    fill(luma, &source.luma);
-    if let Some((_, chroma)) = &source.chroma {
-        fill(blue, &chroma[0]);
-        fill(red, &chroma[1]);
-    }
-    context.send_frame(frame).map_err(|_| REFUSED)?;
-    context.flush();
-    let mut stream = Vec::new();
-    loop {
-        match context.receive_packet() {
-            Ok(packet) => stream.extend(packet.data),
-            Err(EncoderStatus::Encoded) => {}
-            Err(EncoderStatus::LimitReached) => return Ok(stream),
-            Err(_) => return Err(REFUSED),
-        }
-    }
-}
-
-fn fill(plane: &mut Plane<u8>, samples: &Samples) {
-    let mut to = plane.mut_slice(Default::default());
-    for (to, from) in to.rows_iter_mut().zip(samples.data.chunks_exact(samples.width)) {
-        to[..samples.width].copy_from_slice(from);
-    }
-}
-
-/// rav1e's preset 8, and of what the slower ones do, the little that pays for stills. On photographs of 640
-/// pixels at the score of sharp's default (SSIMULACRA2 70), with assembly, against sharp:
-///
-/// | | bytes | CPU time |
-/// |---|---|---|
-/// | this | 1.19 | 1 / 5.1 |
-/// | preset 8 | 1.22 | 1 / 6.8 |
-/// | preset 4 | 1.16 | 1 / 0.8 |
-/// | preset 2 | 1.14 | 1 / 0.3 |
-///
-/// What is left is libaom's: it has quantization matrices and a mode for stills, and rav1e has neither. Ten bits
-/// a sample save 1 to 2% more, for a quarter more time.
-fn speed() -> SpeedSettings {
-    let mut speed = SpeedSettings::from_preset(8);
-    speed.partition.encode_bottomup = true;
-    speed.partition.partition_range = PartitionRange::new(BlockSize::BLOCK_8X8, BlockSize::BLOCK_32X32);
-    speed.transform.reduced_tx_set = false;
-    speed.transform.tx_domain_distortion = false;
-    // There is but one frame.
-    speed.multiref = false;
-    speed.rdo_lookahead_frames = 1;
-    speed.scene_detection_mode = SceneDetectionSpeed::None;
-    speed
+    let size = (width as usize, height as usize);
+    av1::encode(size, source.luma.plane(), chroma, quantizer).map_err(|av1::Refused| REFUSED)
 }
 
 fn boxed(colours: &[u8], alpha: Option<&[u8]>, (width, height): (u32, u32), kind: Option<Chroma>) -> Vec<u8> {

@@ -83,7 +83,9 @@ pub(super) fn chroma(colours: &[[u8; 3]], width: usize, kind: Chroma) -> [Vec<u8
     };
     match kind {
         Chroma::Full => {
-            colours.iter().for_each(|colour| push(differences_of(colour.map(i32::from)), 16));
+            for colour in colours {
+                push(differences_of(colour.map(i32::from)), 16);
+            }
         }
         Chroma::Half => {
             for rows in colours.chunks(2 * width) {
@@ -123,7 +125,7 @@ pub(super) fn seen(raster: &Raster) -> Vec<[u8; 3]> {
                 let below = colours.get(at + width).copied().flatten();
                 colours[at] = colours[at].or_else(|| between(right, below));
             }
-            colours.into_iter().map(|colour| colour.unwrap_or_default()).collect()
+            colours.into_iter().map(std::option::Option::unwrap_or_default).collect()
         }
         Pixels::Rgb => raster.data.as_chunks::<3>().0.to_vec(),
         Pixels::GrayAlpha => raster.data.as_chunks::<2>().0.iter().map(|&[level, _]| [level; 3]).collect(),

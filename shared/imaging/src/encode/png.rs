@@ -99,9 +99,9 @@ fn packed_gray(layout: Layout<'_>, width: u32) -> Layout<'_> {
 
 fn indexed(palette: Palette, width: u32) -> Layout<'static> {
     let depth = match palette.colours.len() {
-        ..=2 => BitDepth::One,
-        ..=4 => BitDepth::Two,
-        ..=16 => BitDepth::Four,
+        0..=2 => BitDepth::One,
+        3..=4 => BitDepth::Two,
+        5..=16 => BitDepth::Four,
         _ => BitDepth::Eight,
     };
     let data = match depth {
@@ -129,7 +129,8 @@ fn compress(
     encoder.set_color(layout.color);
     encoder.set_depth(layout.depth);
     encoder.set_compression(compression);
-    encoder.set_filter(filter);
+    // Pixels that share a byte are not like those of the byte before (PNG, 12.7).
+    encoder.set_filter(if layout.depth == BitDepth::Eight { filter } else { Filter::NoFilter });
     if layout.color == ColorType::Indexed {
         let colours: Vec<u8> = layout.palette.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
         encoder.set_palette(colours);

@@ -142,7 +142,7 @@ impl Reader<'_> {
         let next = next.map_or(u64::MAX, |bytes| u64::from_be_bytes(*bytes));
         *held |= next >> *count;
         *at += ((63 - *count) / 8) as usize;
-        *count |= 56;
+        *count |= 0b11_1000;
     }
 
     /// Only refills when there may be too few bits for a code and its value.

@@ -190,6 +190,7 @@ impl Skips {
     }
 }
 
+#[allow(clippy::unnecessary_box_returns, reason = "it is too large for the stack")]
 fn all<T>(entry: impl Fn(u32) -> T) -> Box<[T; 1 << SKIP_LOOKUP]> {
     let entries: Box<[T]> = (0..1 << SKIP_LOOKUP).map(entry).collect();
     entries.try_into().unwrap_or_else(|_| unreachable!("there are as many as were counted"))
@@ -381,11 +382,11 @@ mod tests {
         // A difference of two bits, then the same.
         let lead = skips.lead(left(0b00_01_00_01_10, 10));
         assert_eq!((lead.value(), read(lead.skip())), (-2, (10, 2, true)));
-        let alone = skips.lead(left(0b00_11_1111_1111_111, 15));
+        let alone = skips.lead(left(0b001_1111_1111_1111, 15));
         assert_eq!((alone.value(), read(alone.skip())), (3, (4, 0, false)));
         // 12 bits are one more than entries are made with.
         let long = Table::new(&counts, &[2, 10], Class::Dc).unwrap();
-        let long = Skips::new(&long, &table).lead(left(0b01_1000_0000_00, 12));
+        let long = Skips::new(&long, &table).lead(left(0b0110_0000_0000, 12));
         assert_eq!((long.value(), read(long.skip())), (512, (12, 0, false)));
         assert_eq!(skips.lead(left(0b01, 2)).skip(), Skip::NONE, "a value of 12 bits");
     }

@@ -19,8 +19,8 @@ pub(super) fn blur(mut raster: Raster, sigma: f64, budget: &Budget) -> Result<Ra
     }
     let full = (raster.width, raster.height);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is less than a side")]
-    let side = |side: u32| ((f64::from(side) * LEFT / sigma).ceil() as u32).max(1);
-    let size = (side(full.0), side(full.1));
+    let shrunk = |side: u32| ((f64::from(side) * LEFT / sigma).ceil() as u32).max(1);
+    let size = (shrunk(full.0), shrunk(full.1));
     let mut small = resize(raster, size, budget)?;
     let across = gaussian(sigma * f64::from(size.0) / f64::from(full.0));
     let down = gaussian(sigma * f64::from(size.1) / f64::from(full.1));

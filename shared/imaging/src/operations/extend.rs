@@ -14,7 +14,7 @@ pub(crate) struct Canvas {
 }
 
 /// Puts a picture where it belongs. What it does not hide is of the canvas's colour.
-pub(super) fn extend(raster: Raster, canvas: &Canvas, budget: &Budget) -> Result<Raster, Reject> {
+pub(super) fn extend(raster: &Raster, canvas: &Canvas, budget: &Budget) -> Result<Raster, Reject> {
     let Canvas { size: (width, height), at, colour } = *canvas;
     let opaque = colour.alpha == u8::MAX && raster.pixels == Pixels::Rgb;
     let pixels = if opaque { Pixels::Rgb } else { Pixels::Rgba };
@@ -31,12 +31,11 @@ pub(super) fn extend(raster: Raster, canvas: &Canvas, budget: &Budget) -> Result
     for (from, to) in from_rows.zip(to_rows) {
         let to = to.chunks_exact_mut(channels).skip(at.0 as usize);
         for (from, to) in from.chunks_exact(from_channels).zip(to) {
-            match *from {
-                [r, g, b, a] => to.copy_from_slice(&over([r, g, b, a], colour)[..channels]),
-                _ => {
-                    to[..3].copy_from_slice(from);
-                    to[3..].fill(u8::MAX);
-                }
+            if let [r, g, b, a] = *from {
+                to.copy_from_slice(&over([r, g, b, a], colour)[..channels]);
+            } else {
+                to[..3].copy_from_slice(from);
+                to[3..].fill(u8::MAX);
             }
         }
     }

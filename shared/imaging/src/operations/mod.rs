@@ -2,6 +2,8 @@
 //!
 //! Everything here takes sRGB, as RGB or RGBA, and leaves it so.
 
+#![allow(clippy::cast_precision_loss, reason = "places in pictures and levels are far below 2 to the 52nd")]
+
 mod blur;
 pub(crate) mod extend;
 mod flatten;
@@ -53,7 +55,7 @@ impl Operation {
             Self::Saturation(factor) => Ok(tone::saturation(raster, factor.value())),
             Self::Watermark(mark) => watermark::mark(raster, mark, overlay, budget),
             Self::Round(radius) => round::round(raster, radius, budget),
-            Self::Extend(canvas) => extend::extend(raster, &canvas, budget),
+            Self::Extend(canvas) => extend::extend(&raster, &canvas, budget),
             Self::Flatten(colour) => onto(raster, colour, budget),
         }
     }

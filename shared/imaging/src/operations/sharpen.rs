@@ -39,8 +39,8 @@ pub(super) fn sharpen(mut raster: Raster, sharpen: Sharpen, budget: &Budget) -> 
         let more = (level - around) * amount;
         for colour in &mut pixel[..3] {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-            let sharper = (f32::from(*colour) + more + 0.5) as u8;
-            *colour = sharper;
+            let level = (f32::from(*colour) + more + 0.5) as u8;
+            *colour = level;
         }
     }
     Ok(raster)

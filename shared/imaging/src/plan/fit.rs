@@ -53,9 +53,8 @@ fn inside(full: (u32, u32), asked: (Option<u32>, Option<u32>), enlarge: bool) ->
     let size = match asked {
         (None, None) => full,
         (Some(width), None) => by_width(width),
-        (None, Some(height)) => by_height(height),
         (Some(width), Some(height)) if narrower((width, height), full) => by_width(width),
-        (Some(_), Some(height)) => by_height(height),
+        (_, Some(height)) => by_height(height),
     };
     if !enlarge && (size.0 > full.0 || size.1 > full.1) {
         return full;

@@ -69,8 +69,8 @@ fn frame((width, height): (u32, u32), degrees: f64) -> (u32, u32) {
     let (sine, cosine) = degrees.to_radians().sin_cos();
     let (width, height) = (f64::from(width), f64::from(height));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-    let side = |side: f64| (side.round() as u32).max(1);
-    (side(width * cosine + height * sine), side(width * sine + height * cosine))
+    let whole = |length: f64| (length.round() as u32).max(1);
+    (whole(width * cosine + height * sine), whole(width * sine + height * cosine))
 }
 
 /// A picture is first made about as large as it will be, by the filter that is good at it, and then
@@ -84,9 +84,9 @@ fn tilt(turned: (u32, u32), frame: (u32, u32), degrees: f64, window: Window, siz
     let longest = f64::from(size.0.max(size.1));
     let even = (1.0 - across.min(down) / scale) * longest <= 1.0;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-    let side = |length: f64| (length.round() as u32).max(1);
-    let from = (side(f64::from(turned.0) * shrunk), side(f64::from(turned.1) * shrunk));
-    let to = if even { size } else { (side(window.width * shrunk), side(window.height * shrunk)) };
+    let whole = |length: f64| (length.round() as u32).max(1);
+    let from = (whole(f64::from(turned.0) * shrunk), whole(f64::from(turned.1) * shrunk));
+    let to = if even { size } else { (whole(window.width * shrunk), whole(window.height * shrunk)) };
     Tilt { degrees, turned, frame, from, window, to }
 }
 

@@ -52,8 +52,8 @@ impl OutputFormat {
     /// The longest side that the format can express.
     pub(crate) fn longest_side(self) -> u32 {
         match self {
-            Self::Jpeg | Self::Gif => 65_535,     // ITU-T T.81, B.2.2; GIF 89a, 18
-            Self::Avif => 65_535,                 // one more in AV1 (5.5.1), but not in rav1e
+            // ITU-T T.81, B.2.2; GIF 89a, 18; AV1 (5.5.1) has one more, but rav1e has not.
+            Self::Jpeg | Self::Gif | Self::Avif => 65_535,
             Self::Png => i32::MAX.unsigned_abs(), // PNG, 11.2.1
             Self::Webp => 16_383,                 // RFC 9649, 2.6
         }

@@ -8,7 +8,7 @@
 //! | key | value | without it |
 //! |---|---|---|
 //! | `crop` | `x:y:width:height` of the upright picture | all of it |
-//! | `trim` | a flag, or by how many levels (0 to 255) a border of one colour, that of the left top pixel, may differ from it: cut away | 10 with the flag; no |
+//! | `trim` | a flag, or by how many levels (0 to 255) a border of one colour, that of the left top pixel, may differ from it: cut away | 16 with the flag; no |
 //! | `flip` | `h` (left to right), `v` (top to bottom), `hv` | no |
 //! | `rotate` | degrees clockwise, after the flip; corners are filled with `bg` | 0 |
 //! | `w`, `h` | 1 to 8192 pixels | follows the other one; both: as it is |
@@ -267,7 +267,10 @@ fn some<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) ->
     move |value| value.and_then(read)
 }
 
-fn or_off<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) -> Option<Option<T>> {
+/// What is read, or is switched off.
+type OrOff<T> = Option<T>;
+
+fn or_off<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) -> Option<OrOff<T>> {
     move |value| match value? {
         "off" => Some(None),
         value => read(value).map(Some),
@@ -298,7 +301,7 @@ fn quality(text: &str) -> Option<u8> {
     whole(text).filter(|quality| (1..=100).contains(quality)).and_then(|quality| quality.try_into().ok())
 }
 
-fn trim(value: Option<&str>) -> Option<Option<Trim>> {
+fn trim(value: Option<&str>) -> Option<OrOff<Trim>> {
     match value {
         None | Some("true") => Some(Some(Trim::default())),
         Some("off") => Some(None),
@@ -342,7 +345,7 @@ fn sharpen(text: &str) -> Option<Sharpen> {
     if text == "light" { Some(Sharpen::Light) } else { Sigma::read(text).map(Sharpen::Sigma) }
 }
 
-fn watermark(value: Option<&str>) -> Option<Option<Watermark>> {
+fn watermark(value: Option<&str>) -> Option<OrOff<Watermark>> {
     let text = match value {
         None | Some("true") => return Some(Some(Watermark::default())),
         Some("off") => return Some(None),
@@ -383,12 +386,13 @@ fn colour(text: &str) -> Option<Colour> {
     let text = text.strip_prefix('#').unwrap_or(text);
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok())).collect();
-    let (red, green, blue, alpha) = match digits?[..] {
-        [r, g, b] => (17 * r, 17 * g, 17 * b, 255),
-        [r, g, b, a] => (17 * r, 17 * g, 17 * b, 17 * a),
-        [r, s, g, h, b, c] => (16 * r + s, 16 * g + h, 16 * b + c, 255),
-        [r, s, g, h, b, c, a, d] => (16 * r + s, 16 * g + h, 16 * b + c, 16 * a + d),
+    let digits = digits?;
+    let bytes: Vec<u8> = match digits.len() {
+        3 | 4 => digits.iter().map(|digit| 17 * digit).collect(),
+        6 | 8 => digits.as_chunks::<2>().0.iter().map(|[upper, lower]| 16 * upper + lower).collect(),
         _ => return None,
     };
+    let &[red, green, blue, ref alpha @ ..] = bytes.as_slice() else { return None };
+    let alpha = alpha.first().copied().unwrap_or(u8::MAX);
     Some(Colour { red, green, blue, alpha })
 }

@@ -20,6 +20,7 @@ pub use values::{
 /// What was asked for. [`grammar`] says what each of them does.
 ///
 /// Every value is one that can be carried out, so nothing can be wrong with a recipe any more.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recipe {
     /// Only this part of the upright picture.

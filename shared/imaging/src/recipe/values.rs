@@ -217,9 +217,9 @@ pub struct Region {
 pub struct Trim(pub u8);
 
 impl Default for Trim {
-    /// What JPEG makes of a border of one colour.
+    /// What JPEG makes of a border of one colour, but for the blocks that the picture is in.
     fn default() -> Self {
-        Self(10)
+        Self(16)
     }
 }
 

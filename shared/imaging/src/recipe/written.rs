@@ -26,11 +26,11 @@ impl fmt::Display for Recipe {
         let Self { encoding: Encoding { format, quality, lossless }, .. } = *self;
         optional!("crop", self.crop);
         optional!("trim", self.trim.map(|Trim(levels)| levels));
-        optional!("flip", self.flip.and_then(|flip| name(&grammar::FLIPS, flip)));
+        optional!("flip", self.flip.and_then(|flip| name(&grammar::FLIPS, &flip)));
         write("rotate", self.rotate != plain.rotate, &Decimal::new(self.rotate.degrees()));
         optional!("w", self.width.map(Side::pixels));
         optional!("h", self.height.map(Side::pixels));
-        write("fit", self.fit != plain.fit, &name(&grammar::FITS, self.fit).unwrap_or_default());
+        write("fit", self.fit != plain.fit, &name(&grammar::FITS, &self.fit).unwrap_or_default());
         write("focus", self.focus != plain.focus, &self.focus);
         write("enlarge", self.enlarge, &true);
         write("linear", self.linear, &true);
@@ -43,18 +43,18 @@ impl fmt::Display for Recipe {
         optional!("radius", self.radius);
         write("pad", self.pad != plain.pad, &self.pad);
         optional!("bg", self.background);
-        write("f", format != plain.encoding.format, &name(&grammar::FORMATS, format).unwrap_or_default());
+        write("f", format != plain.encoding.format, &name(&grammar::FORMATS, &format).unwrap_or_default());
         let quality = quality.clamp(1, 100);
         write("q", quality != plain.encoding.quality, &quality);
         write("lossless", lossless, &true);
         write("animated", self.animated, &true);
-        write("keep", self.keep != plain.keep, &name(&grammar::KEPT, self.keep).unwrap_or_default());
+        write("keep", self.keep != plain.keep, &name(&grammar::KEPT, &self.keep).unwrap_or_default());
         f.write_str(&parts.join(",").replace("=true", ""))
     }
 }
 
-fn name<T: PartialEq>(table: &[(&'static str, T)], value: T) -> Option<&'static str> {
-    table.iter().find(|(_, other)| *other == value).map(|(name, _)| *name)
+fn name<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> Option<&'static str> {
+    table.iter().find(|(_, other)| other == value).map(|(name, _)| *name)
 }
 
 impl fmt::Display for Length {
@@ -75,7 +75,7 @@ impl fmt::Display for Region {
 
 impl fmt::Display for Focus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match name(&Self::NAMED, *self) {
+        match name(&Self::NAMED, self) {
             Some(name) => f.write_str(name),
             None => write!(f, "{}:{}", self.x, self.y),
         }

@@ -1,6 +1,7 @@
 //! The engine as its callers see it.
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests ends at helper functions")]
+#![allow(clippy::cast_precision_loss, clippy::similar_names, reason = "as in the crate itself")]
 
 mod animations;
 mod carrying;

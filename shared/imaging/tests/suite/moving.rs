@@ -1,12 +1,10 @@
-//! Animations made for the tests, and the ways back to their frames, which are other decoders' than the
-//! engine's own.
+//! Animations made for the tests, what they show, and the ways back to their frames.
 
 use std::io::Cursor;
 
 use image::codecs::gif::GifDecoder;
-use image::codecs::png::PngDecoder;
-use image::codecs::webp::{WebPDecoder, WebPEncoder};
-use image::{AnimationDecoder, ExtendedColorType, Frames};
+use image::codecs::webp::WebPEncoder;
+use image::{AnimationDecoder, ExtendedColorType};
 use imaging::recipe::{Encoding, OutputFormat, Recipe};
 use imaging::{Format, Picture, Plan, Reject};
 
@@ -95,7 +93,7 @@ pub(crate) fn moving_gif(screen: (u16, u16), parts: &[Part], repeats: Option<u16
     let mut disposals = parts.iter().map(|part| part.dispose);
     for at in 0..file.len() - 4 {
         if file[at..at + 3] == [0x21, 0xf9, 4] {
-            file[at + 3] |= disposals.next().unwrap() << 2;
+            file[at + 3] = file[at + 3] & !0x1c | disposals.next().unwrap() << 2;
         }
     }
     file
@@ -159,33 +157,74 @@ pub(crate) struct Shown {
     pub(crate) milliseconds: u32,
 }
 
+fn add(shown: &mut Vec<Shown>, next: Shown) {
+    match shown.last_mut() {
+        Some(last) if last.pixels == next.pixels => last.milliseconds += next.milliseconds,
+        _ => shown.push(next),
+    }
+}
+
+/// What parts show on a canvas of this size, by the specification of the format.
+pub(crate) fn played((width, height): (u32, u32), parts: &[Part], format: Format) -> Vec<Shown> {
+    let mut canvas = vec![[0; 4]; (width * height) as usize];
+    let mut shown = Vec::new();
+    for part in parts {
+        let before = canvas.clone();
+        let size = (part.pixels.width, part.pixels.height);
+        let inside = (0..size.1).flat_map(|y| (0..size.0).map(move |x| (x, y)));
+        let inside = inside.filter(|(x, y)| part.left + x < width && part.top + y < height);
+        let places: Vec<(usize, [u8; 4])> = inside
+            .map(|(x, y)| (((part.top + y) * width + part.left + x) as usize, part.pixels.at(x, y)))
+            .collect();
+        for &(place, pixel) in &places {
+            if pixel[3] > 0 || !part.over {
+                canvas[place] = pixel;
+            }
+        }
+        let pixels = Pixels { width, height, rgba: canvas.clone() };
+        add(&mut shown, Shown { pixels, milliseconds: part.milliseconds });
+        let (clear, undo) = match format {
+            Format::Gif => (part.dispose == 2, matches!(part.dispose, 3 | 4)),
+            Format::Png => (part.dispose == 1, part.dispose == 2),
+            _ => (part.dispose == 1, false),
+        };
+        if clear {
+            for &(place, _) in &places {
+                canvas[place] = [0; 4];
+            }
+        }
+        if undo {
+            canvas = before;
+        }
+    }
+    shown
+}
+
+/// What a GIF shows to another decoder, and a WebP as a GIF.
 pub(crate) fn shown(bytes: &[u8]) -> Vec<Shown> {
-    let cursor = Cursor::new(bytes);
-    let frames: Frames = match header(bytes).format {
-        Format::Gif => GifDecoder::new(cursor).unwrap().into_frames(),
-        Format::Png => PngDecoder::new(cursor).unwrap().apng().unwrap().into_frames(),
-        Format::Webp => WebPDecoder::new(cursor).unwrap().into_frames(),
-        format => panic!("{format:?} does not move"),
-    };
-    let mut shown: Vec<Shown> = Vec::new();
-    for frame in frames {
+    if header(bytes).format == Format::Webp {
+        return shown(&remade(bytes, OutputFormat::Gif));
+    }
+    let mut shown = Vec::new();
+    for frame in GifDecoder::new(Cursor::new(bytes)).unwrap().into_frames() {
         let frame = frame.unwrap();
         let (numerator, denominator) = frame.delay().numer_denom_ms();
         let buffer = frame.buffer();
         let visible = |pixel: &image::Rgba<u8>| if pixel.0[3] == 0 { [0; 4] } else { pixel.0 };
         let rgba = buffer.pixels().map(visible).collect();
         let pixels = Pixels { width: buffer.width(), height: buffer.height(), rgba };
-        let milliseconds = numerator / denominator;
-        match shown.last_mut() {
-            Some(last) if last.pixels == pixels => last.milliseconds += milliseconds,
-            _ => shown.push(Shown { pixels, milliseconds }),
-        }
+        add(&mut shown, Shown { pixels, milliseconds: numerator / denominator });
     }
     shown
 }
 
+/// How long the frames of a file say that they show.
 pub(crate) fn delays(bytes: &[u8]) -> Vec<u32> {
-    shown(bytes).iter().map(|shown| shown.milliseconds).collect()
+    if header(bytes).format == Format::Gif {
+        return shown(bytes).iter().map(|shown| shown.milliseconds).collect();
+    }
+    let names = bytes.windows(4).enumerate().filter(|(_, name)| name == b"ANMF");
+    names.map(|(at, _)| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0])).collect()
 }
 
 /// How often a file says that it plays; 0 is for ever.
@@ -220,4 +259,11 @@ pub(crate) fn animate(bytes: &[u8], recipes: &[Recipe]) -> Result<Vec<Picture>, 
 /// One animated rendering at full size.
 pub(crate) fn remade(bytes: &[u8], format: OutputFormat) -> Vec<u8> {
     animate(bytes, &[animated(u32::MAX, format)]).unwrap().remove(0).bytes
+}
+
+/// As WebP, pixel by pixel.
+pub(crate) fn exactly_remade(bytes: &[u8]) -> Vec<u8> {
+    let mut recipe = animated(u32::MAX, OutputFormat::Webp);
+    recipe.encoding.lossless = true;
+    animate(bytes, &[recipe]).unwrap().remove(0).bytes
 }

@@ -27,7 +27,7 @@ pub(crate) fn file(bytes: &[u8], text: &str) -> Vec<u8> {
 
 /// The pixels that a recipe makes.
 pub(crate) fn cook(bytes: &[u8], text: &str) -> Pixels {
-    all(&file(bytes, &format!("{text},f=png").replace(",,", ",").trim_start_matches(',').to_owned()))
+    all(&file(bytes, format!("{text},f=png").trim_start_matches(',')))
 }
 
 pub(crate) fn picked(
@@ -164,10 +164,8 @@ fn blur_is_a_gaussian() {
     for sigma in [0.8, 3.0, 7.5, 12.0, 25.0] {
         let found = cook(&png(&line), &format!("blur={sigma}"));
         for x in 0..side {
-            let weight = |at: u32| (-(f64::from(at) - f64::from(x)).powi(2) / (2.0 * sigma * sigma)).exp();
-            let all: f64 = (-200..450)
-                .map(|at: i64| (-(at as f64 - f64::from(x)).powi(2) / (2.0 * sigma * sigma)).exp())
-                .sum();
+            let weight = |at: i32| (-(f64::from(at) - f64::from(x)).powi(2) / (2.0 * sigma * sigma)).exp();
+            let all: f64 = (-200..450).map(weight).sum();
             let lit: f64 = (100..=140).map(weight).sum();
             let exact = 255.0 * lit / all;
             let level = f64::from(found.at(x, 1)[0]);

@@ -268,7 +268,8 @@ fn luma_and_chroma_or_rgb_it_is_the_same_picture() {
                 let straight = all(&file(&bytes, &format!("{text},q=97,f={format}")));
                 let through = all(&file(&png(&by_pixels), &format!("q=97,f={format}")));
                 let (a, b) = (straight.difference(&by_pixels), through.difference(&by_pixels));
-                assert!(a < b * 1.15 + 0.6, "{text} {format}: {a}, and {b} through RGB");
+                // From pixels, JPEG may keep its chroma whole.
+                assert!(a < b * 1.15 + 2.0, "{text} {format}: {a}, and {b} through RGB");
             }
         }
     }

@@ -26,7 +26,7 @@ fn every_recipe_has_one_text() {
         ("rotate=725.50001", "rotate=5.5"),
         ("crop=10:20:300:200", "crop=10:20:300:200"),
         ("crop=0.1:10%:0.5:100%", "crop=0.1:0.1:0.5:1.0"),
-        ("trim", "trim=10"),
+        ("trim", "trim=16"),
         ("trim=0", "trim=0"),
         ("focus=1:0", "focus=top-right"),
         ("bg=#FFF", "bg=ffffff"),
@@ -44,6 +44,8 @@ fn every_recipe_has_one_text() {
         ("sharpen=light,blur=1.50", "blur=1.5,sharpen=light"),
         ("brightness=1.10,saturation=0", "brightness=1.1,saturation=0"),
         ("flip=hv", "flip=hv"),
+        ("keep=profile:copyright,animated,f=gif", "f=gif,animated,keep=profile:copyright"),
+        ("keep=off,lossless,f=avif", "f=avif,lossless"),
     ] {
         assert_eq!(read(written).to_string(), canonical, "{written}");
         assert_eq!(read(canonical), read(written), "{written}");
@@ -167,28 +169,28 @@ pub(crate) fn any_recipe(most: u32) -> impl Strategy<Value = Recipe> {
         opacity,
     });
     let radius = prop_oneof![Just(Radius::Max), length().prop_map(Radius::Length)];
-    let pad = prop_oneof![
+    let margins = prop_oneof![
         Just([0; 4]),
         (0_u32..30).prop_map(|all| [all; 4]),
         proptest::array::uniform4(0_u32..40),
     ];
     let colour = any::<[u8; 4]>().prop_map(|[red, green, blue, alpha]| Colour { red, green, blue, alpha });
     let place = (option::of(region), option::of(any::<u8>().prop_map(Trim)), option::of(flip), angle);
-    let size = (side.clone(), side, fit, focus(), any::<bool>(), any::<bool>());
+    let scale = (side.clone(), side, fit, focus(), any::<bool>(), any::<bool>());
     let look = (option::of(sigma()), option::of(sharpen), any::<bool>(), factor(), factor());
     let keep = any::<[bool; 2]>().prop_map(|[profile, copyright]| Keep { profile, copyright });
-    let frame = (option::of(mark), option::of(radius), pad, option::of(colour), keep);
-    (place, size, look, frame, encoding()).prop_map(|(place, size, look, frame, encoding)| Recipe {
+    let frame = (option::of(mark), option::of(radius), margins, option::of(colour), keep);
+    (place, scale, look, frame, encoding()).prop_map(|(place, scale, look, frame, encoding)| Recipe {
         crop: place.0,
         trim: place.1,
         flip: place.2,
         rotate: place.3,
-        width: size.0,
-        height: size.1,
-        fit: size.2,
-        focus: size.3,
-        enlarge: size.4,
-        linear: size.5,
+        width: scale.0,
+        height: scale.1,
+        fit: scale.2,
+        focus: scale.3,
+        enlarge: scale.4,
+        linear: scale.5,
         blur: look.0,
         sharpen: look.1,
         gray: look.2,
