@@ -1,5 +1,4 @@
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg, ResizeOptions};
 
 use crate::limits::Budget;
 use crate::orientation::{Orientation, orient};
@@ -170,7 +169,7 @@ impl Plane {
             let mut to = to.map_err(|_| FAILED)?;
             let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
             let options = ResizeOptions::new().resize_alg(lanczos).crop(x.start, y.start, x.length, y.length);
-            Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)
+            resample::resize(&from, &mut to, &options).map_err(|Refused| FAILED)
         })?;
         Ok(Self { width: x.samples, height: y.samples, data: resized.data, origin: (0.0, 0.0), extent })
     }

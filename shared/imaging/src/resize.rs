@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg, ResizeOptions};
 
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
@@ -45,7 +44,7 @@ pub(crate) fn resize_window(
         let mut to = to.map_err(|_| FAILED)?;
         let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
         let options = cropped(lanczos, window, (raster.width, raster.height)).use_alpha(false);
-        Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)
+        resample::resize(&from, &mut to, &options).map_err(|Refused| FAILED)
     })?;
     divide_alpha(&mut resized)?;
     Ok(resized)
@@ -61,12 +60,12 @@ pub(crate) fn cropped(filter: ResizeAlg, window: Window, (width, height): (u32, 
 
 /// Colours times alpha.
 pub(crate) fn multiply_alpha(raster: &mut Raster) -> Result<(), Reject> {
-    in_place(raster, |image| MulDiv::new().multiply_alpha_inplace(image))
+    in_place(raster, resample::multiply_alpha)
 }
 
 /// Colours as they were before [`multiply_alpha`].
 pub(crate) fn divide_alpha(raster: &mut Raster) -> Result<(), Reject> {
-    in_place(raster, |image| MulDiv::new().divide_alpha_inplace(image))
+    in_place(raster, resample::divide_alpha)
 }
 
 /// Nothing happens to pixels without alpha.

@@ -1,7 +1,6 @@
 use std::sync::LazyLock;
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, Resizer};
+use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg};
 
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
@@ -49,13 +48,14 @@ pub(crate) fn resize_window(
         }
         let mut to = Image::new(width, height, kind);
         if alpha {
-            MulDiv::new().multiply_alpha_inplace(&mut from).map_err(|_| FAILED)?;
+            resample::multiply_alpha(&mut from).map_err(|Refused| FAILED)?;
         }
         let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
         let options = cropped(lanczos, window, (raster.width, raster.height)).use_alpha(false);
-        Resizer::new().resize(&from, &mut to, &options).map_err(|_| FAILED)?;
+        let from = ImageRef::new(raster.width, raster.height, from.buffer(), kind).map_err(|_| FAILED)?;
+        resample::resize(&from, &mut to, &options).map_err(|Refused| FAILED)?;
         if alpha {
-            MulDiv::new().divide_alpha_inplace(&mut to).map_err(|_| FAILED)?;
+            resample::divide_alpha(&mut to).map_err(|Refused| FAILED)?;
         }
         for (at, (result, light)) in resized.data.iter_mut().zip(to.buffer().chunks_exact(2)).enumerate() {
             let light = u16::from_ne_bytes([light[0], light[1]]);
