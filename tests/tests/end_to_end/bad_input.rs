@@ -23,7 +23,8 @@ async fn bytes_that_are_no_usable_image_fail_with_a_reason() {
         ("a text file named .jpg", b"Dear Sir or Madam,\r\n", "image/jpeg", "not-an-image"),
         ("one byte", b"\xff", "image/jpeg", "not-an-image"),
         ("a PDF", b"%PDF-1.7 and so on and so on", "image/png", "not-an-image"),
-        ("a TIFF", b"II*\0\x08\0\0\0\0\0\0\0\0\0", "image/png", "unsupported-format"),
+        ("a JPEG XL", b"\xff\x0a and so on and so on", "image/png", "unsupported-format"),
+        ("half a TIFF", b"II*\0\x08\0\0\0\x09\0\0\0\0\0", "image/tiff", "truncated"),
         ("half a JPEG", &whole[..whole.len() / 2], "image/jpeg", "truncated"),
         ("the first bytes of a JPEG", &whole[..30], "image/jpeg", "truncated"),
         ("half a PNG", &png[..png.len() / 2], "image/png", "truncated"),
@@ -315,7 +316,7 @@ async fn a_reservation_that_makes_no_sense_is_a_problem_that_says_where() {
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{new}: {problem}");
         assert!(!problem["errors"][0]["detail"].as_str().unwrap().is_empty(), "{problem}");
     }
-    for content_type in ["image/svg+xml", "image/heic", "text/plain", "image/*", "", "IMAGE/PNG; x"] {
+    for content_type in ["image/svg+xml", "image/jxl", "text/plain", "image/*", "", "IMAGE/PNG; x"] {
         let new = with("content_type", json!(content_type));
         let problem = stack.api.post("/v1/uploads", &new).await.problem(415, "unsupported-media");
         assert!(problem["detail"].as_str().unwrap().contains("image/webp"), "{problem}");

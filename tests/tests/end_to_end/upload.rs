@@ -207,3 +207,33 @@ async fn a_variant_too_large_for_an_answer_comes_from_the_bucket() {
     assert_eq!(fetched.status, 200, "{}", fetched.text());
     assert_eq!(image::load_from_memory(&fetched.body).unwrap().into_rgba8(), picture);
 }
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../shared/imaging/tests/fixtures/", $name)).as_slice()
+    };
+}
+
+#[tokio::test]
+async fn pictures_of_phones_and_scanners_become_pictures_for_browsers() {
+    let stack = Stack::shared().await;
+    for (bytes, content_type, kept, extension) in [
+        (fixture!("avif/exif.avif"), "image/avif", "image/avif", "avif"),
+        (fixture!("heic/exif.heic"), "image/heic", "image/heic", "heic"),
+        (fixture!("heic/420.heic"), "image/heif", "image/heic", "heic"),
+        (fixture!("tiff/exif.tiff"), "image/tiff", "image/png", "png"),
+        (fixture!("bmp/rgb24.bmp"), "image/bmp", "image/png", "png"),
+    ] {
+        let image = stack.api.ready(bytes, content_type).await;
+        assert_eq!(image["content_type"], kept, "{image}");
+        assert_eq!(image["reencoded"], kept == "image/png", "{image}");
+        assert_eq!((&image["animated"], &image["opaque"]), (&json!(false), &json!(true)), "{image}");
+        assert!(!image["palette"].as_array().unwrap().is_empty(), "{image}");
+        assert_eq!(image["perceptual_hash"].as_str().unwrap().len(), 16, "{image}");
+        // Nobody asked for the place.
+        assert_eq!(image.get("location"), None, "{image}");
+        fetch_all(&stack.api, &image).await;
+        let originals = stack.root.objects_of("OriginalsBucket", image["id"].as_str().unwrap()).await;
+        assert!(originals.iter().all(|key| key.ends_with(&format!(".{extension}"))), "{originals:?}");
+    }
+}
