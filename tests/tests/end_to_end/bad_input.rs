@@ -18,7 +18,7 @@ async fn bytes_that_are_no_usable_image_fail_with_a_reason() {
     let random = pictures::noise(20, 20).into_raw();
     let bomb = pictures::png_of(65_000, 65_000);
     assert!((900..1100).contains(&bomb.len()), "{}", bomb.len());
-    let cases: [(&str, &[u8], &str, &str); 14] = [
+    let cases: [(&str, &[u8], &str, &str); 15] = [
         ("random bytes", &random, "image/jpeg", "not-an-image"),
         ("a text file named .jpg", b"Dear Sir or Madam,\r\n", "image/jpeg", "not-an-image"),
         ("one byte", b"\xff", "image/jpeg", "not-an-image"),
