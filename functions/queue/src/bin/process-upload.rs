@@ -450,7 +450,7 @@ mod tests {
         for meanwhile in [purging as fn(&mut Option<Image>), |image| *image = None] {
             let world = World { meanwhile, ..world(Some(pending())) };
             process(&world).await.unwrap();
-            assert_eq!(world.log()[6..], ["erase objects", "delete upload"]);
+            assert_eq!(world.log()[7..], ["erase objects", "delete upload"]);
 
             let stuck = World { meanwhile, out_of_reach: "erase objects", ..self::world(Some(pending())) };
             assert!(matches!(process(&stuck).await, Err(MessageError::Transient(_))));

@@ -94,8 +94,9 @@ impl Shrink {
 }
 
 #[cfg(test)]
-#[allow(clippy::cast_possible_truncation, reason = "the pictures are small")]
 mod tests {
+    #![allow(clippy::cast_possible_truncation, reason = "the pictures are small")]
+
     use super::*;
 
     #[test]

@@ -52,6 +52,7 @@ fn pixels(raster: &Raster) -> impl Iterator<Item = [u8; 4]> {
         [level, alpha] => [level, level, level, alpha],
         [r, g, b] => [r, g, b, u8::MAX],
         [r, g, b, a] => [r, g, b, a],
-        _ => unreachable!("a pixel has one to four channels"),
+        // A pixel has one to four channels.
+        _ => [0; 4],
     })
 }

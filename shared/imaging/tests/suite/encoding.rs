@@ -21,7 +21,7 @@ fn colours(width: u32, height: u32, count: u32, alpha: bool) -> Pixels {
     let pixel = |at: u32| {
         let number = scattered(at) % count;
         let a = if alpha && number < count / 2 { byte(number * 3) } else { 255 };
-        [byte(number * 7), byte(number / 256 * 40), byte(255 - number), a]
+        [byte(number * 7), byte(number / 256 * 40), byte(255_u32.wrapping_sub(number)), a]
     };
     Pixels { width, height, rgba: (0..width * height).map(pixel).collect() }
 }
