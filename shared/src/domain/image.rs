@@ -196,6 +196,7 @@ pub struct Failure {
 }
 
 /// Where an image stands.
+#[allow(clippy::large_enum_variant, reason = "images come one at a time: a box would save nothing")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum State {
