@@ -45,7 +45,7 @@ pub struct Rendered {
 const LOOK: u32 = 100;
 
 /// Makes all renderings of one picture. Of an animation those of its first frame, and where a plan is
-/// animated, of all of them, in a pass of their own (see [`crate::animation`]).
+/// animated, of all of them, in a pass of their own (see `animation`).
 ///
 /// The file is decoded once, as small as the plans allow. A plan of nothing but a place and a size is made
 /// from the next larger one that shows the same; the others, and the largest of each place, from what was

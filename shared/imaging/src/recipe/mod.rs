@@ -1,6 +1,6 @@
 //! What was asked for: parsed, in range, and still without any picture.
 //!
-//! [`grammar`] is how it is written, [`values`] what it is made of; [`Recipe::plan`] is in [`crate::plan`].
+//! [`grammar`] is how it is written, `values` what it is made of; [`Recipe::plan`] is in `plan`.
 
 mod encoding;
 mod error;
