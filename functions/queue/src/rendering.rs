@@ -135,3 +135,65 @@ fn failure(reject: &Reject) -> Failure {
         retryable: matches!(reject, Reject::OutOfTime),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// With a place in its EXIF block.
+    const PHOTOGRAPH: &[u8] = include_bytes!("../../../shared/imaging/tests/fixtures/gps/DSCN0021.jpg");
+    fn rendered(upload: &[u8], content_type: &str, settings: Settings) -> Result<Rendered, Failure> {
+        let declared = Declared { content_type: content_type.into(), bytes: upload.len() as u64 };
+        let deadline = Instant::now() + Duration::from_mins(1);
+        render_upload(upload, &declared, settings, &Budget { deadline, memory: 256 << 20 })
+    }
+
+    #[test]
+    fn a_place_is_known_only_if_the_project_asks() {
+        let asked = Settings { keep_location: true, keep_copyright: false };
+        let of = |settings| rendered(PHOTOGRAPH, "image/jpeg", settings).unwrap();
+        assert_eq!(of(Settings::default()).picture.capture.location, None);
+        let known = of(asked).picture.capture.location.unwrap();
+        assert!(
+            (known.latitude - 43.467).abs() < 0.001 && (known.longitude - 11.885).abs() < 0.001,
+            "{known:?}"
+        );
+        // What is stored never says it.
+        let header = imaging::probe(PHOTOGRAPH).unwrap();
+        assert!(imaging::metadata(PHOTOGRAPH, &header).location.is_some());
+        let original = of(asked).original;
+        let header = imaging::probe(&original).unwrap();
+        assert_eq!(imaging::metadata(&original, &header), Metadata::default());
+    }
+
+    #[test]
+    fn variants_say_whose_they_are_only_if_the_project_asks() {
+        let landscape = include_bytes!("../../../shared/imaging/tests/fixtures/orientation/Landscape_0.jpg");
+        // A directory of one entry: tag 0x8298, text, 9 bytes of it right after the directory (TIFF 6.0, 2).
+        let entry = b"MM\0*\0\0\0\x08\0\x01\x82\x98\0\x02\0\0\0\x09\0\0\0\x1a\0\0\0\0(c) Ana \0";
+        let segment = [&b"\xff\xe1\0\x2b"[..], b"Exif\0\0", entry].concat();
+        let upload = [&landscape[..2], &segment, &landscape[2..]].concat();
+        for keep_copyright in [false, true] {
+            let settings = Settings { keep_location: false, keep_copyright };
+            let rendered = rendered(&upload, "image/jpeg", settings).unwrap();
+            assert_eq!(rendered.picture.capture.copyright.as_deref(), Some("(c) Ana"));
+            for (name, bytes) in &rendered.variants {
+                let header = imaging::probe(bytes).unwrap();
+                let found = imaging::metadata(bytes, &header).copyright;
+                assert_eq!(found.is_some(), keep_copyright, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_heif_is_a_heic_by_another_name() {
+        let heic = include_bytes!("../../../shared/imaging/tests/fixtures/heic/420.heic");
+        for content_type in ["image/heic", "image/heif"] {
+            let picture = rendered(heic, content_type, Settings::default()).unwrap().picture;
+            assert_eq!((picture.content_type.as_str(), picture.reencoded), ("image/heic", false));
+        }
+        let refused = rendered(heic, "image/avif", Settings::default()).unwrap_err();
+        assert_eq!(refused.code, "media-type-mismatch");
+    }
+}

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use imaging::{Budget, Limits};
+use imaging::Limits;
 use serde_json::{Value, json};
 
-use super::{Outcome, complain, print_line};
+use super::{Outcome, budget, complain, print_line};
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -24,10 +23,6 @@ pub struct Options {
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// How long one picture may take, and how much memory: what the largest functions have.
-const PATIENCE: Duration = Duration::from_mins(1);
-const MEMORY: u64 = 2 << 30;
 
 /// Looks at every file, and goes on after one that is no picture.
 pub async fn run(options: Options) -> Outcome {
@@ -60,8 +55,7 @@ async fn look(file: &Path) -> Result<Value, Failure> {
     let metadata = imaging::metadata(&bytes, &header);
     let exposure = metadata.exposure;
     // Without plans, the picture is decoded just large enough to be looked at.
-    let budget = Budget { deadline: Instant::now() + PATIENCE, memory: MEMORY };
-    let rendered = imaging::render(&bytes, &header, &[], &budget)?;
+    let rendered = imaging::render(&bytes, &header, &[], &budget())?;
     let facts = rendered.facts;
     let hex = |[red, green, blue]: [u8; 3]| format!("#{red:02x}{green:02x}{blue:02x}");
     Ok(json!({
@@ -77,7 +71,7 @@ async fn look(file: &Path) -> Result<Value, Failure> {
         "taken_at": metadata.taken_at,
         "camera": metadata.camera,
         "lens": metadata.lens,
-        "exposure_time": exposure.time.map(|time| format!("{}/{}", time.numerator, time.denominator)),
+        "exposure_time": exposure.time.map(|time| time.to_string()),
         "f_number": exposure.f_number,
         "iso": exposure.iso,
         "focal_length": exposure.focal_length,

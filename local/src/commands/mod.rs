@@ -9,9 +9,15 @@ pub mod upload;
 
 use std::error::Error;
 use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
 
 /// What a command comes to: its exit code, or the reason why it could not do its work.
 pub type Outcome = Result<std::process::ExitCode, Box<dyn Error + Send + Sync>>;
+
+/// What a picture may take on a laptop: a minute, as in a function, and more memory than any function has.
+pub fn budget() -> imaging::Budget {
+    imaging::Budget { deadline: Instant::now() + Duration::from_mins(1), memory: 2 << 30 }
+}
 
 /// Says on standard error why a command failed, with all that led to it.
 pub fn complain(error: &dyn Error) {

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
-use imaging::{Budget, Limits, Overlay, Recipe};
+use imaging::{Limits, Overlay, Recipe};
 
-use super::{Outcome, note, print_line};
+use super::{Outcome, budget, note, print_line};
 
 /// What to render, into what, and how.
 #[derive(Debug, Args)]
@@ -27,15 +27,11 @@ pub struct Options {
     plan: bool,
 }
 
-/// How long one picture may take, and how much memory: what the largest functions have.
-const PATIENCE: Duration = Duration::from_mins(1);
-const MEMORY: u64 = 2 << 30;
-
 /// Renders one file, and prints what came of it.
 pub async fn run(options: Options) -> Outcome {
     let recipe = recipe(&options)?;
     let start = Instant::now();
-    let budget = Budget { deadline: start + PATIENCE, memory: MEMORY };
+    let budget = budget();
     let bytes = tokio::fs::read(&options.input).await.map_err(|e| cannot("read", &options.input, &e))?;
     let header = imaging::probe(&bytes)?;
     let limits = Limits::default();

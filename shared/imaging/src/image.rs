@@ -4,7 +4,7 @@ use crate::planes::{Chroma, Planes};
 use crate::raster::Raster;
 use crate::resize::resize;
 
-/// A picture on its way from one rendering to the next: sRGB, upright.
+/// A picture on its way from one rendering to the next: upright, and sRGB unless it keeps its own colours.
 #[derive(Debug)]
 pub(crate) enum Image {
     /// RGB or RGBA.

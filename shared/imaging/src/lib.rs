@@ -5,7 +5,7 @@
 //! clean(bytes) -> Cleaned                          the picture without what else is in the file
 //! Recipe + Header -> Plan                          total: nothing left to fail but the codec
 //! render(bytes, plans, budget) -> pictures, facts  one decode for all of them
-//! metadata(bytes) -> date, camera, place...         never fails
+//! metadata(bytes) -> date, camera, place...        never fails
 //! ```
 //!
 //! Pure functions over bytes: no files, no network, no clock but the deadline in [`Budget`]. Bytes are

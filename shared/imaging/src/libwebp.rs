@@ -99,7 +99,7 @@ pub(crate) enum Coding {
 const LOSSLESS_EFFORT: u8 = 75;
 
 /// A picture of libwebp's, freed when dropped.
-struct Picture(ffi::WebPPicture);
+pub(crate) struct Picture(pub(crate) ffi::WebPPicture);
 
 impl Picture {
     fn new(width: u32, height: u32) -> Result<Self, Fault> {
@@ -107,6 +107,29 @@ impl Picture {
         picture.0.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
         picture.0.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
         Ok(picture)
+    }
+
+    /// Of `width * height * channels(alpha)` bytes; as RGB if it is to stay so, else as YUV.
+    pub(crate) fn of(
+        pixels: &[u8], (width, height): (u32, u32), alpha: bool, stays_rgb: bool,
+    ) -> Result<Self, Fault> {
+        let stride = width as usize * channels(alpha);
+        if stride == 0 || pixels.len() != stride * height as usize {
+            return Err(Fault::Broken);
+        }
+        let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
+        let mut picture = Self::new(width, height)?;
+        picture.0.use_argb = c_int::from(stays_rgb);
+        // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which the
+        // call reads `height` rows of `stride` bytes; it copies into planes of its own.
+        let imported = unsafe {
+            if alpha {
+                ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride)
+            } else {
+                ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride)
+            }
+        };
+        if imported == 0 { Err(Fault::Broken) } else { Ok(picture) }
     }
 
     fn encode(mut self, coding: Coding, method: u8) -> Result<Vec<u8>, Fault> {
@@ -164,30 +187,10 @@ impl Drop for Writer {
 
 /// Encodes `width * height * channels(alpha)` bytes.
 pub(crate) fn encode(
-    pixels: &[u8], (width, height): (u32, u32), alpha: bool, coding: Coding, method: u8,
+    pixels: &[u8], size: (u32, u32), alpha: bool, coding: Coding, method: u8,
 ) -> Result<Vec<u8>, Fault> {
-    let stride = width as usize * channels(alpha);
-    if stride == 0 || pixels.len() != stride * height as usize {
-        return Err(Fault::Broken);
-    }
-    let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
-
-    let mut picture = Picture::new(width, height)?;
-    // Otherwise the import makes YUV of it.
-    picture.0.use_argb = c_int::from(!matches!(coding, Coding::Lossy { sharp: false, .. }));
-    // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which the
-    // call reads `height` rows of `stride` bytes; it copies into planes of its own.
-    let imported = unsafe {
-        if alpha {
-            ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride)
-        } else {
-            ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride)
-        }
-    };
-    if imported == 0 {
-        return Err(Fault::Broken);
-    }
-    picture.encode(coding, method)
+    let stays_rgb = !matches!(coding, Coding::Lossy { sharp: false, .. });
+    Picture::of(pixels, size, alpha, stays_rgb)?.encode(coding, method)
 }
 
 /// The planes of a picture: luma, and blue and red chroma of half the size, rounded up, all of the range

@@ -9,7 +9,7 @@ use std::slice;
 
 use libwebp_sys as ffi;
 
-use crate::libwebp::{Fault, channels};
+use crate::libwebp::{Fault, Picture};
 use crate::recipe::Encoding;
 
 /// An animation in the making: libwebp keeps the last canvas, and of every frame encodes the box that
@@ -59,28 +59,7 @@ impl Animation {
     /// Adds a canvas of `width * height * channels(alpha)` bytes, which shows from `start` on, in
     /// milliseconds from the start of the animation, modulo 2^32. Starts lie less than 2^24 apart.
     pub(crate) fn add(&mut self, pixels: &[u8], alpha: bool, start: u32) -> Result<(), Fault> {
-        let (width, height) = self.size;
-        let stride = width as usize * channels(alpha);
-        if stride == 0 || pixels.len() != stride * height as usize {
-            return Err(Fault::Broken);
-        }
-        let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
-        let mut picture = Picture(ffi::WebPPicture::new().map_err(|()| Fault::Broken)?);
-        picture.0.use_argb = 1;
-        picture.0.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
-        picture.0.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
-        // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which
-        // the call reads `height` rows of `stride` bytes; it copies into a plane of its own.
-        let imported = unsafe {
-            if alpha {
-                ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride)
-            } else {
-                ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride)
-            }
-        };
-        if imported == 0 {
-            return Err(Fault::Broken);
-        }
+        let mut picture = Picture::of(pixels, self.size, alpha, true)?;
         // SAFETY: the encoder is live and exclusive, see `Drop`. The picture is initialised and of the
         // encoder's size; the encoder refers to it only until the call returns. The configuration is
         // initialised and validated by the call.
@@ -115,17 +94,6 @@ impl Drop for Animation {
     fn drop(&mut self) {
         // SAFETY: the encoder was made by `WebPAnimEncoderNewInternal` and nothing else holds it.
         unsafe { ffi::WebPAnimEncoderDelete(self.encoder.as_ptr()) }
-    }
-}
-
-/// A picture of libwebp's, freed when dropped.
-struct Picture(ffi::WebPPicture);
-
-impl Drop for Picture {
-    fn drop(&mut self) {
-        // SAFETY: the picture was initialised by `WebPPicture::new`, so its pointers are null or
-        // libwebp's own allocations, which nothing else holds; freeing sets them to null.
-        unsafe { ffi::WebPPictureFree(&raw mut self.0) }
     }
 }
 

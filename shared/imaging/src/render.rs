@@ -214,12 +214,10 @@ impl Chain {
             }
             image = image.resize(plan.geometry.size, budget)?;
             budget.still_time()?;
-            let bytes = if plan.is_plain() {
-                finish(&image, plan, budget)?
-            } else {
+            if !plan.is_plain() {
                 image = operate(image, plan, overlay, budget)?;
-                finish(&image, plan, budget)?
-            };
+            }
+            let bytes = finish(&image, plan, budget)?;
             let Plan { width, height, encoding, keep, .. } = *plan;
             let exif = carried.exif.as_deref();
             let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
@@ -302,9 +300,9 @@ fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject
         Image::Planes(planes) => return encode_planes(planes, plan.encoding, budget),
         Image::Raster(raster) => raster,
     };
-    let colours = plan.operations.iter().filter_map(|operation| match operation {
-        Operation::Flatten(colour) => Some(*colour),
-        _ => None,
+    let colours = plan.operations.iter().filter_map(|operation| {
+        let Operation::Flatten(colour) = operation else { return None };
+        Some(*colour)
     });
     if !plan.is_plain() || !raster.pixels.has_alpha() || colours.clone().next().is_none() {
         return encode(raster, plan.encoding, budget);

@@ -119,9 +119,10 @@ impl Peer {
     }
 
     /// Waits until the process has ended.
-    pub async fn end(mut self) -> io::Result<()> {
+    pub async fn end(mut self) -> Result<(), Failure> {
         drop(self.orders);
-        self.child.wait().await.map(drop)
+        timeout(PATIENCE, self.child.wait()).await??;
+        Ok(())
     }
 }
 
