@@ -1,6 +1,7 @@
 //! What a list shows of an image.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::image::Image;
 use super::{ImageId, Time, UploadId, Visibility};
@@ -27,7 +28,7 @@ pub struct ImageSummary {
 }
 
 /// What a list shows of a picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PictureSummary {
     /// Pixels across.
     pub width: u32,

@@ -12,26 +12,59 @@ use shared::http::{Caller, FieldError, Problem, body, created};
 use shared::media::{PresignUpload, UploadMethod, UploadTarget};
 use shared::platform::{Environment, serve};
 use shared::store::CommitImage;
+use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 /// What a client announces.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "content_type": "image/jpeg", "bytes": 2_048_000, "title": "Harbour at dawn" })))]
 struct NewUpload {
+    /// The media type of the file.
+    #[schema(schema_with = accepted_types)]
     content_type: String,
+    /// The size of the file.
+    #[schema(minimum = 1, maximum = 104_857_600)]
     bytes: u64,
     #[serde(default)]
     method: UploadMethod,
     #[serde(default)]
     visibility: Visibility,
+    #[schema(max_length = 200)]
     title: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+fn accepted_types() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ACCEPTED_TYPES)).build()
+}
+
+/// A reserved image, and where to send its bytes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(example))]
 struct CreatedUpload {
     id: UploadId,
     image: ImageId,
     #[serde(flatten)]
     target: UploadTarget,
+}
+
+fn example() -> serde_json::Value {
+    serde_json::json!({
+        "id": "upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG",
+        "image": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF",
+        "method": "POST",
+        "url": "https://uploads.s3.eu-west-1.amazonaws.com",
+        "fields": {
+            "key": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD/img_01M7Y7HNH0M6P1S3V5X7Z9B2DF/upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG",
+            "Content-Type": "image/jpeg",
+            "policy": "eyJleHBpcmF0aW9uIjoi...",
+            "x-amz-algorithm": "AWS4-HMAC-SHA256",
+            "x-amz-credential": "AKIA.../20261121/eu-west-1/s3/aws4_request",
+            "x-amz-date": "20261121T050000Z",
+            "x-amz-signature": "2f1e...",
+        },
+        "expires_at": "2026-11-21T06:00:00.000Z",
+    })
 }
 
 /// Longer titles are descriptions.
@@ -61,6 +94,24 @@ impl NewUpload {
     }
 }
 
+/// Create an upload
+///
+/// Reserves an image and answers with where to send its bytes: by default a form for a `POST` (its `fields` first,
+/// then the file as `file`), or a URL and headers for a `PUT`. The image becomes `ready` by itself.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    request_body = NewUpload,
+    responses(
+        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload,
+            headers(("Location"))),
+        (status = 400),
+        (status = 413),
+        (status = 415),
+    )
+)]
 async fn create_upload(
     images: &impl CommitImage, uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock,
     request: Request,

@@ -9,18 +9,47 @@ use shared::domain::{Clock, Project, Scope};
 use shared::http::{Caller, FieldError, ImageRow, Problem, json, query};
 use shared::platform::{Environment, serve};
 use shared::store::{FindProject, KnownProjects, ListImages};
+use utoipa::{IntoParams, ToSchema};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// How many images a page has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<String>,
+    /// `next_cursor` of the page before. It holds the whole query, so it comes alone.
+    #[param(example = "AXsibGltaXQiOjUwfQ")]
     cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(example))]
 struct ImagePage {
     images: Vec<ImageRow>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
+}
+
+fn example() -> serde_json::Value {
+    serde_json::json!({
+        "images": [{
+            "id": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF",
+            "state": "ready",
+            "visibility": "private",
+            "title": "Harbour at dawn",
+            "created_at": "2026-11-21T05:00:00.000Z",
+            "width": 4032,
+            "height": 3024,
+            "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+            "dominant_color": "#43607c",
+            "thumbnail": "/i/prj_01M5GZNY40J4Q2W8N5R7X3Z9BD/img_01M7Y7HNH0M6P1S3V5X7Z9B2DF/\
+                upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG/w320.webp?exp=1795244400&sig=yJx3Q0bHk2mZ8dT5uWcP1A",
+        }],
+        "next_cursor": null,
+    })
 }
 
 /// A cursor holds the whole query, so it comes alone.
@@ -42,6 +71,21 @@ fn parse(parameters: &Parameters, project: &Project) -> Result<ListQuery, Proble
     }
 }
 
+/// List images
+///
+/// The newest first. The header `Link` leads to the next page.
+#[utoipa::path(
+    get,
+    path = "/v1/images",
+    tag = "Images",
+    security(("ApiKey" = ["images:read"])),
+    params(Parameters),
+    responses(
+        (status = 200, description = "A page of images.", body = ImagePage,
+            headers(("Link"), ("Cache-Control"))),
+        (status = 400),
+    )
+)]
 async fn list_images(
     images: &impl ListImages, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
