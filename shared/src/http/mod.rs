@@ -3,6 +3,7 @@
 mod body;
 mod caller;
 mod conditional;
+mod idempotency;
 mod parameters;
 mod problem;
 mod respond;
@@ -11,7 +12,8 @@ mod view;
 pub use body::{body, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};
-pub use parameters::{IfMatch, IfNoneMatch};
+pub use idempotency::{attempt, same_request};
+pub use parameters::{IdempotencyKey, IfMatch, IfNoneMatch};
 pub use problem::{FieldError, Problem, ProblemDocument};
 pub use respond::{created, json, no_content, not_modified, path_parameter};
 pub use view::{ImageRow, ImageView};

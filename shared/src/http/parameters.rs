@@ -19,3 +19,17 @@ pub struct IfMatch {
     #[param(rename = "If-Match", example = "\"1.2\"", pattern = r#"^(\*|(W/)?"[0-9]+\.[^"]*")$"#)]
     pub if_match: Option<String>,
 }
+
+/// For whatever creates: which attempt this is.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IdempotencyKey {
+    /// A name of your own for this attempt, such as a UUID. The same request with the same name has one effect, and
+    /// is answered again; another request with it is refused.
+    #[param(
+        rename = "Idempotency-Key",
+        example = "5b1e3f0a-7c22-4f0e-9f58-0e8f3c0d9a11",
+        pattern = "^[!-~]{1,255}$"
+    )]
+    pub idempotency_key: Option<String>,
+}

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
+use crate::domain::details::{AltText, FocalPoint, Metadata, Tags, Title, UserId};
 use crate::domain::image::{Capture, Failure, Image, State, Swatch};
 use crate::domain::signed_path::{self, delivery_path, hand_out};
 use crate::domain::summary::{ImageSummary, PictureSummary};
@@ -17,9 +18,19 @@ pub struct ImageView<'a> {
     #[schema(schema_with = state)]
     state: &'static str,
     visibility: Visibility,
-    /// What its owner calls it.
+    /// The user whose it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
+    owner: Option<&'a UserId>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a Title>,
+    /// What it shows, for who cannot see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alt: Option<&'a AltText>,
+    tags: &'a Tags,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    focal_point: Option<FocalPoint>,
+    metadata: &'a Metadata,
     created_at: Time,
     updated_at: Time,
     /// Raised by each of your changes; part of the `ETag`.
@@ -116,6 +127,8 @@ fn example() -> serde_json::Value {
         "state": "ready",
         "visibility": "private",
         "title": "Harbour at dawn",
+        "tags": ["dawn", "harbour"],
+        "metadata": { "order": 1817 },
         "created_at": "2026-11-21T05:00:00.000Z",
         "updated_at": "2026-11-21T05:00:02.417Z",
         "version": 1,
@@ -188,21 +201,26 @@ impl<'a> ImageView<'a> {
             | State::Processing { .. }
             | State::Ready { .. }
             | State::Trashed { .. }
-            | State::Purging => None,
+            | State::Purging { .. } => None,
         };
         let trashed_at = match image.state {
-            State::Trashed { trashed_at } => Some(trashed_at),
+            State::Trashed { trashed_at, .. } => Some(trashed_at),
             State::Pending
             | State::Processing { .. }
             | State::Ready { .. }
             | State::Failed { .. }
-            | State::Purging => None,
+            | State::Purging { .. } => None,
         };
         Self {
             id: image.id,
             state: image.state.name(),
             visibility: image.visibility,
-            title: image.title.as_deref(),
+            owner: image.owner.as_ref(),
+            title: image.details.title.as_ref(),
+            alt: image.details.alt.as_ref(),
+            tags: &image.details.tags,
+            focal_point: image.details.focal_point,
+            metadata: &image.details.metadata,
             created_at: image.created_at,
             updated_at: image.updated_at,
             version: image.version,
@@ -234,7 +252,9 @@ pub struct ImageRow {
     state: String,
     visibility: Visibility,
     #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
+    title: Option<Title>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alt: Option<AltText>,
     created_at: Time,
     #[serde(flatten)]
     picture: Option<PictureSummary>,
@@ -256,6 +276,7 @@ impl ImageRow {
             state: summary.state,
             visibility: summary.visibility,
             title: summary.title,
+            alt: summary.alt,
             created_at: summary.created_at,
             picture: summary.picture,
             thumbnail,

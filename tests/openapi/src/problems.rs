@@ -110,7 +110,7 @@ pub const PROBLEMS: [Problem; 14] = [
         name: "Unprocessable",
         description: "It is well-formed, and cannot be done.",
         codes: &["undecodable", "idempotency-mismatch"],
-        detail: "This `Idempotency-Key` came with another request.",
+        detail: "This `Idempotency-Key` was used for another request. Take a new one for each request.",
         headers: &[],
         gateway: None,
     },
