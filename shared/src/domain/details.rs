@@ -18,7 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 pub struct Unfit(String);
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, 1..=$longest:literal, $example:literal) => {
+    ($(#[$doc:meta])* $name:ident, 1..=$longest:literal, $meaning:literal, $example:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "String", try_from = "String")]
@@ -71,6 +71,7 @@ macro_rules! text {
         }
 
         impl Described for $name {
+            const MEANING: &str = $meaning;
             const LONGEST: usize = $longest;
             const EXAMPLE: &str = $example;
         }
@@ -87,6 +88,7 @@ macro_rules! text {
 
 /// What the reference says of a text.
 trait Described {
+    const MEANING: &str;
     const LONGEST: usize;
     const EXAMPLE: &str;
 }
@@ -97,6 +99,7 @@ fn described<T: Described>(pattern: &str) -> ObjectBuilder {
         pattern.replace("{any}", r"[^\x00-\x1f\x7f-\x9f]").replace("{visible}", r"[^\s\x00-\x1f\x7f-\x9f]");
     ObjectBuilder::new()
         .schema_type(Type::String)
+        .description(Some(T::MEANING))
         .max_length(Some(T::LONGEST))
         .pattern(Some(pattern))
         .examples([T::EXAMPLE])
@@ -104,19 +107,19 @@ fn described<T: Described>(pattern: &str) -> ObjectBuilder {
 
 text!(
     /// What people call an image. Longer titles are descriptions.
-    Title, 1..=200, "Harbour at dawn"
+    Title, 1..=200, "What people call the image.", "Harbour at dawn"
 );
 text!(
     /// What an image shows, for who cannot see it.
-    AltText, 1..=1000, "Fishing boats at a quay, before sunrise"
+    AltText, 1..=1000, "What the image shows, for who cannot see it.", "Fishing boats at a quay, before sunrise"
 );
 text!(
     /// A word that images are found by.
-    Tag, 1..=50, "harbour"
+    Tag, 1..=50, "A word that images are found by.", "harbour"
 );
 text!(
     /// A user of the application, as its issuer of tokens calls them.
-    UserId, 1..=128, "auth0|5f7c8ec7c33c6c004bbafe82"
+    UserId, 1..=128, "A user of your application, as its issuer of tokens calls them.", "auth0|5f7c8ec7c33c6c004bbafe82"
 );
 
 /// The tags of an image. Each is a row and a count in one transaction, which has a hundred writes at most.

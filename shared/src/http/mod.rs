@@ -1,5 +1,6 @@
 //! How a request is read and answered. No AWS client, no table, no bucket.
 
+mod asset;
 mod body;
 mod caller;
 mod conditional;
@@ -9,6 +10,7 @@ mod problem;
 mod respond;
 mod view;
 
+pub use asset::Asset;
 pub use body::{body, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};

@@ -3,9 +3,11 @@
 //! The functions describe themselves (`#[utoipa::path(...)]` beside the code); this library gathers them and adds
 //! what is true of all: who may call, what the gateway answers on its own, problems and headers.
 
+mod breaking;
 mod finish;
 mod problems;
 
+pub use breaking::breaking;
 use serde_json::Value;
 use utoipa::OpenApi as _;
 

@@ -22,7 +22,6 @@ use utoipa::openapi::{Object, ObjectBuilder, Type};
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "content_type": "image/jpeg", "bytes": 2_048_000, "title": "Harbour at dawn" })))]
 struct NewUpload {
-    /// The media type of the file.
     #[schema(schema_with = accepted_types)]
     content_type: String,
     /// The size of the file.
@@ -34,11 +33,9 @@ struct NewUpload {
     visibility: Visibility,
     /// Whose the image is. Only a key says so: a token's images are its user's.
     owner: Option<UserId>,
-    /// What people call it.
     #[serde(default, deserialize_with = "unless_blank")]
     #[schema(schema_with = or_blank::<Title>)]
     title: Option<Title>,
-    /// What it shows, for who cannot see it.
     #[serde(default, deserialize_with = "unless_blank")]
     #[schema(schema_with = or_blank::<AltText>)]
     alt: Option<AltText>,
@@ -50,7 +47,11 @@ struct NewUpload {
 }
 
 fn accepted_types() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ACCEPTED_TYPES)).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("The media type of the file."))
+        .enum_values(Some(ACCEPTED_TYPES))
+        .build()
 }
 
 /// A reserved image, and where to send its bytes.
