@@ -8,6 +8,7 @@ mod idempotency;
 mod parameters;
 mod problem;
 mod respond;
+mod upload;
 mod view;
 
 pub use asset::Asset;
@@ -18,4 +19,5 @@ pub use idempotency::{attempt, same_request};
 pub use parameters::{IdempotencyKey, IfMatch, IfNoneMatch};
 pub use problem::{FieldError, Problem, ProblemDocument};
 pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use upload::{CreatedUpload, accepted_types, created_upload, declared};
 pub use view::{ImageRow, ImageView};

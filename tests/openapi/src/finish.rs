@@ -19,13 +19,18 @@ const TAGS: [(&str, &str); 4] = [
 ];
 
 /// The headers that answers may have.
-const HEADERS: [(&str, &str, &str); 7] = [
+const HEADERS: [(&str, &str, &str); 8] = [
     ("Cache-Control", "Who may keep the answer, and for how long.", "private, no-cache"),
     ("ETag", "The version of what was answered, for `If-Match` and `If-None-Match`.", "\"1.2\""),
     ("Link", "Where the next page is (RFC 8288).", "</v1/images?cursor=AXsibGltaXQiOjUwfQ>; rel=\"next\""),
     ("Location", "Where it is.", "/v1/images/img_01M7Y7HNH0M6P1S3V5X7Z9B2DF"),
     ("Retry-After", "How many seconds to wait.", "1"),
     ("Vary", "Which headers of the request made a difference.", "Accept"),
+    (
+        "X-Request-Id",
+        "The id of this request, by which the log is searched.",
+        "8f6e1a52-7b1c-4c39-9d0e-2f4a6c8e0b13",
+    ),
     ("WWW-Authenticate", "How to say who you are.", "Bearer"),
 ];
 
@@ -157,6 +162,7 @@ fn operation(place: &str, method: &str, operation: &mut Value) {
     for (status, response) in responses {
         let status: u16 = status.parse().expect("a status is a number");
         if status < 400 {
+            response["headers"]["X-Request-Id"] = json!({});
             if !head.is_empty() {
                 object(response).remove("content");
             }

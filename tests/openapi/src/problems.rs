@@ -185,9 +185,8 @@ impl Problem {
             content["application/json"] = json!({ "schema": schema, "example": { "message": message } });
         }
         let mut response = json!({ "description": self.description, "content": content });
-        if !self.headers.is_empty() {
-            let headers = self.headers.iter().map(|&name| (name.to_owned(), json!({})));
-            response["headers"] = Value::Object(headers.collect());
+        for name in self.headers.iter().chain(&["X-Request-Id"]) {
+            response["headers"][*name] = json!({});
         }
         response
     }

@@ -4,18 +4,20 @@
 //! image on (see `process-upload`).
 
 use lambda_http::{Body, Request, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, or_blank, unless_blank};
 use shared::domain::error::{CommitError, FindImageError};
 use shared::domain::idempotency::Record;
-use shared::domain::image::{ACCEPTED_TYPES, Declared, Image, MAXIMUM_BYTES, NewImage};
+use shared::domain::image::{Image, NewImage};
 use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId, UserId, Visibility};
-use shared::http::{Caller, FieldError, IdempotencyKey, Problem, attempt, body, created, same_request};
+use shared::http::{
+    Caller, CreatedUpload, FieldError, IdempotencyKey, Problem, accepted_types, attempt, body,
+    created_upload, declared, same_request,
+};
 use shared::media::{PresignUpload, UploadMethod, UploadTarget};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
 use utoipa::ToSchema;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 /// What a client announces.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,62 +48,13 @@ struct NewUpload {
     metadata: Metadata,
 }
 
-fn accepted_types() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("The media type of the file."))
-        .enum_values(Some(ACCEPTED_TYPES))
-        .build()
-}
-
-/// A reserved image, and where to send its bytes.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(examples(example))]
-struct CreatedUpload {
-    id: UploadId,
-    image: ImageId,
-    #[serde(flatten)]
-    target: UploadTarget,
-}
-
-fn example() -> serde_json::Value {
-    serde_json::json!({
-        "id": "upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG",
-        "image": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF",
-        "method": "POST",
-        "url": "https://uploads.s3.eu-west-1.amazonaws.com",
-        "fields": {
-            "key": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD/img_01M7Y7HNH0M6P1S3V5X7Z9B2DF/upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG",
-            "Content-Type": "image/jpeg",
-            "policy": "eyJleHBpcmF0aW9uIjoi...",
-            "x-amz-algorithm": "AWS4-HMAC-SHA256",
-            "x-amz-credential": "AKIA.../20261121/eu-west-1/s3/aws4_request",
-            "x-amz-date": "20261121T050000Z",
-            "x-amz-signature": "2f1e...",
-        },
-        "expires_at": "2026-11-21T06:00:00.000Z",
-    })
-}
-
 impl NewUpload {
     fn check(self, caller: &Caller) -> Result<(NewImage, UploadMethod), Problem> {
-        let field = |pointer: &str, detail: String| {
-            Problem::invalid_fields(vec![FieldError { pointer: pointer.into(), detail }])
-        };
-        if !ACCEPTED_TYPES.contains(&self.content_type.as_str()) {
-            let accepted = ACCEPTED_TYPES.join(", ");
-            return Err(Problem::unsupported_media(format!("`content_type` must be one of {accepted}.")));
-        }
-        if self.bytes == 0 {
-            return Err(field("/bytes", "must be the size of the file, at least 1".into()));
-        }
-        if self.bytes > MAXIMUM_BYTES {
-            return Err(Problem::too_large(format!("An upload has at most {MAXIMUM_BYTES} bytes.")));
-        }
         if self.owner.is_some() && caller.user.is_some() {
-            return Err(field("/owner", "is the user of the token; leave it out".into()));
+            let detail = "is the user of the token; leave it out".into();
+            return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
         }
-        let declared = Declared { content_type: self.content_type, bytes: self.bytes };
+        let declared = declared(self.content_type, self.bytes)?;
         let Self { title, alt, tags, focal_point, metadata, visibility, owner, method, .. } = self;
         let details = Details { title, alt, tags, focal_point, metadata };
         let owner = caller.user.clone().or(owner);
@@ -121,7 +74,7 @@ impl NewUpload {
     params(IdempotencyKey),
     request_body = NewUpload,
     responses(
-        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload,
+        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload<UploadTarget>,
             headers(("Location"))),
         (status = 400),
         (status = 409),
@@ -163,9 +116,7 @@ async fn create_upload(
 async fn answer(
     uploads: &impl PresignUpload, image: &Image, method: UploadMethod, clock: &impl Clock,
 ) -> Result<Response<Body>, Problem> {
-    let target = uploads.presign_upload(image, method, clock.now()).await?;
-    let upload = CreatedUpload { id: image.upload, image: image.id, target };
-    created(&format!("/v1/images/{}", image.id), &upload)
+    created_upload(image, uploads.presign_upload(image, method, clock.now()).await?)
 }
 
 /// The same image and upload, with a target that is signed anew: the first one may have expired.
@@ -197,9 +148,10 @@ mod tests {
     use lambda_http::http::{StatusCode, header};
     use serde_json::{Value, json};
     use shared::domain::idempotency::Attempt;
-    use shared::domain::image::{Change, State};
+    use shared::domain::image::{Change, Declared, MAXIMUM_BYTES, State};
     use shared::domain::quota::Limits;
     use shared::domain::{EventKind, Project, ProjectId, Time, Unavailable};
+    use shared::media::UploadTarget;
     use shared::platform::SystemRandom;
     use std::collections::BTreeMap;
     use std::sync::Mutex;
