@@ -323,6 +323,20 @@ impl fmt::Display for Etag {
     }
 }
 
+impl Image {
+    /// Since when it is in the trash, if it is there.
+    pub const fn trashed_at(&self) -> Option<Time> {
+        match self.state {
+            State::Trashed { trashed_at, .. } => Some(trashed_at),
+            State::Pending
+            | State::Processing { .. }
+            | State::Ready { .. }
+            | State::Failed { .. }
+            | State::Purging { .. } => None,
+        }
+    }
+}
+
 /// A new image's particulars.
 #[derive(Debug, Clone)]
 pub struct NewImage {

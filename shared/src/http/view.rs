@@ -117,14 +117,7 @@ impl<'a> ImageView<'a> {
             | State::Trashed { .. }
             | State::Purging { .. } => None,
         };
-        let trashed_at = match image.state {
-            State::Trashed { trashed_at, .. } => Some(trashed_at),
-            State::Pending
-            | State::Processing { .. }
-            | State::Ready { .. }
-            | State::Failed { .. }
-            | State::Purging { .. } => None,
-        };
+        let trashed_at = image.trashed_at();
         Self {
             id: image.id.to_string(),
             state: image.state.name(),
@@ -169,6 +162,8 @@ pub struct ImageRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     alt: Option<AltText>,
     created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed_at: Option<Time>,
     #[serde(flatten)]
     picture: Option<PictureSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,6 +185,7 @@ impl ImageRow {
             title: summary.title,
             alt: summary.alt,
             created_at: summary.created_at,
+            trashed_at: summary.trashed_at,
             picture: summary.picture,
             thumbnail,
         }

@@ -10,6 +10,7 @@ mod idempotency;
 mod images;
 mod item;
 mod keys;
+mod lists;
 mod projects;
 mod quota;
 mod rows;
@@ -23,7 +24,8 @@ pub use change::{ChangeError, EditRefused, change_image, edit_image};
 pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
 pub use idempotency::RecallAttempt;
-pub use images::{CommitImage, EraseRows, FindImage, ListImages};
+pub use images::{CommitImage, EraseRows, FindImage};
+pub use lists::{ListImages, ListTags};
 pub use projects::{CreateProject, FindKey, FindProject, KnownProjects};
 
 /// The table.
