@@ -7,6 +7,7 @@ mod idempotency;
 mod paging;
 mod problem;
 mod respond;
+mod upload;
 mod view;
 
 pub use body::{body, query};
@@ -16,4 +17,5 @@ pub use idempotency::{attempt, same_request};
 pub use paging::{invalid_parameter, limit, paged};
 pub use problem::{FieldError, Problem};
 pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use upload::{created_upload, declared};
 pub use view::{ImageRow, ImageView};

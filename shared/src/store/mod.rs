@@ -11,6 +11,7 @@ mod images;
 mod item;
 mod keys;
 mod lists;
+mod originals;
 mod projects;
 mod quota;
 mod rows;
@@ -26,6 +27,7 @@ pub use events::decode_event;
 pub use idempotency::RecallAttempt;
 pub use images::{CommitImage, EraseRows, FindImage};
 pub use lists::{ListImages, ListTags};
+pub use originals::{FindOriginal, ReleaseOriginals};
 pub use projects::{CreateProject, FindKey, FindProject, KnownProjects};
 
 /// The table.
