@@ -10,12 +10,12 @@ mod respond;
 mod upload;
 mod view;
 
-pub use body::{body, query};
+pub use body::{body, merge_patch, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};
 pub use idempotency::{attempt, same_request};
 pub use paging::{invalid_parameter, limit, paged};
 pub use problem::{FieldError, Problem};
-pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use respond::{accepted, created, json, no_content, not_modified, path_parameter};
 pub use upload::{created_upload, declared};
-pub use view::{ImageRow, ImageView};
+pub use view::{ImageRow, ImageView, image_answer};

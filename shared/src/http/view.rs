@@ -1,7 +1,10 @@
 //! Images as the API shows them.
 
+use ::http::{HeaderValue, Response, StatusCode, header};
+use lambda_http::Body;
 use serde::Serialize;
 
+use super::{Problem, json};
 use crate::domain::details::{AltText, FocalPoint, Metadata, Tags, Title, UserId};
 use crate::domain::image::{Capture, Failure, Image, State, Swatch};
 use crate::domain::signed_path::{self, delivery_path, hand_out};
@@ -149,6 +152,19 @@ impl<'a> ImageView<'a> {
             (Visibility::Private, None) | (Visibility::Public, _) => tag,
         }
     }
+}
+
+/// 200, with the image and its entity tag.
+pub fn image_answer(image: &Image, project: &Project, now: Time) -> Result<Response<Body>, Problem> {
+    let mut response = json(StatusCode::OK, &ImageView::new(image, project, now))?;
+    let etag = ImageView::etag(image, now);
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if matches!(image.state, State::Pending | State::Processing { .. }) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
 }
 
 /// A row of a list.

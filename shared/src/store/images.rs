@@ -204,6 +204,7 @@ fn event_of(image: &Image, kind: EventKind, id: EventId) -> Event {
         sequence: image.sequence(),
         time: image.updated_at,
         upload: image.upload,
+        moving_to: image.moving.then_some(image.visibility),
     }
 }
 
