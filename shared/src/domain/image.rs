@@ -381,6 +381,17 @@ impl fmt::Display for Etag {
     }
 }
 
+impl Visibility {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Private => Self::Public,
+            Self::Public => Self::Private,
+        }
+    }
+}
+
 impl Image {
     /// Since when it is in the trash, if it is there.
     pub const fn trashed_at(&self) -> Option<Time> {

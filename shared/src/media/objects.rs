@@ -4,6 +4,7 @@ use std::future::Future;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::{Bytes, BytesMut};
@@ -68,6 +69,18 @@ pub trait ReadVariant {
     ) -> impl Future<Output = Result<VariantBody, ReadObjectError>> + Send;
 }
 
+/// Carries variants over to where they belong.
+pub trait CopyVariants {
+    /// Copies what lies where the image was to be seen before, and gives the keys that were copied.
+    fn copy_variants(&self, image: &Image) -> impl Future<Output = Result<Vec<String>, Unavailable>> + Send;
+}
+
+/// Deletes variants.
+pub trait EraseVariants {
+    /// Deletes these, if they are there.
+    fn erase_variants(&self, keys: &[String]) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
 /// Deletes what was made of an image.
 pub trait EraseObjects {
     /// Its uploads and variants: all of them, or those of one upload. Erasing twice is erasing once.
@@ -110,6 +123,9 @@ impl ReadVariant for Media {
     async fn read_variant(
         &self, image: &Image, variant: &Variant, limit: u64,
     ) -> Result<VariantBody, ReadObjectError> {
+        if image.moving {
+            return self.read_moving(image, variant, limit).await;
+        }
         let key = keys::variant(image, variant.name());
         if variant.bytes > limit {
             let url = self.presign_get(&self.buckets.variants, &key).await;
@@ -117,6 +133,66 @@ impl ReadVariant for Media {
         }
         let bytes = read(&self.client, "read_variant", &self.buckets.variants, &key, limit).await?;
         Ok(VariantBody::Bytes(bytes))
+    }
+}
+
+impl Media {
+    /// Reads a rendering that may lie on either side, and is there on the second look at the first one if it was
+    /// carried over in between.
+    async fn read_moving(
+        &self, image: &Image, variant: &Variant, limit: u64,
+    ) -> Result<VariantBody, ReadObjectError> {
+        const OPERATION: &str = "read_variant";
+        let bucket = &self.buckets.variants;
+        for side in [image.visibility, image.visibility.other(), image.visibility] {
+            let key = keys::variant_in(image, side, variant.name());
+            if variant.bytes <= limit {
+                match read(&self.client, OPERATION, bucket, &key, limit).await {
+                    Err(ReadObjectError::NotFound) => continue,
+                    read => return read.map(VariantBody::Bytes),
+                }
+            }
+            match self.client.head_object().bucket(bucket).key(&key).send().await {
+                Ok(_) => {
+                    let url = self.presign_get(bucket, &key).await;
+                    return url.map(VariantBody::Elsewhere).map_err(ReadObjectError::Unavailable);
+                }
+                Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {}
+                Err(error) => return Err(ReadObjectError::Unavailable(unavailable(OPERATION, error))),
+            }
+        }
+        Err(ReadObjectError::NotFound)
+    }
+}
+
+impl CopyVariants for Media {
+    async fn copy_variants(&self, image: &Image) -> Result<Vec<String>, Unavailable> {
+        const OPERATION: &str = "copy_variants";
+        let bucket = &self.buckets.variants;
+        let from = keys::variants_of(image, image.visibility.other());
+        let to = keys::variants_of(image, image.visibility);
+        // A page of a listing is a thousand objects. What is beyond it is found when this is asked again.
+        let listed = self.client.list_objects_v2().bucket(bucket).prefix(&from).send().await;
+        let listed = listed.map_err(|e| unavailable(OPERATION, e))?;
+        let found: Vec<String> =
+            listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        for key in &found {
+            let Some(name) = key.strip_prefix(&from) else { continue };
+            let copy = self.client.copy_object().bucket(bucket).copy_source(format!("{bucket}/{key}"));
+            match copy.key(format!("{to}{name}")).send().await {
+                Ok(_) => {}
+                // Carried over by somebody else, or erased, since it was listed.
+                Err(error) if error.code() == Some("NoSuchKey") => {}
+                Err(error) => return Err(unavailable(OPERATION, error)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl EraseVariants for Media {
+    async fn erase_variants(&self, keys: &[String]) -> Result<(), Unavailable> {
+        delete(&self.client, "erase_variants", &self.buckets.variants, keys.to_vec()).await
     }
 }
 
@@ -253,33 +329,44 @@ async fn erase(client: &Client, bucket: &str, prefix: &str) -> Result<(), Unavai
             .send()
             .await
             .map_err(|e| unavailable(OPERATION, e))?;
-        let objects = listed
-            .contents()
-            .iter()
-            .filter_map(|object| object.key())
-            .map(|key| ObjectIdentifier::builder().key(key).build())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Unavailable::new(OPERATION, e))?;
-        if objects.is_empty() {
+        let found: Vec<String> =
+            listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        if found.is_empty() {
             return Ok(());
         }
-        let delete = Delete::builder()
-            .set_objects(Some(objects))
-            .quiet(true)
-            .build()
-            .map_err(|e| Unavailable::new(OPERATION, e))?;
-        let deleted = client
-            .delete_objects()
-            .bucket(bucket)
-            .delete(delete)
-            .send()
-            .await
-            .map_err(|e| unavailable(OPERATION, e))?;
-        if let Some(error) = deleted.errors().first() {
-            let reason = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
-            return Err(Unavailable::new(OPERATION, reason));
-        }
+        delete(client, OPERATION, bucket, found).await?;
     }
+}
+
+/// Deletes objects, a thousand at most.
+async fn delete(
+    client: &Client, operation: &'static str, bucket: &str, keys: Vec<String>,
+) -> Result<(), Unavailable> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let objects = keys
+        .into_iter()
+        .map(|key| ObjectIdentifier::builder().key(key).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| Unavailable::new(operation, e))?;
+    let delete = Delete::builder()
+        .set_objects(Some(objects))
+        .quiet(true)
+        .build()
+        .map_err(|e| Unavailable::new(operation, e))?;
+    let deleted = client
+        .delete_objects()
+        .bucket(bucket)
+        .delete(delete)
+        .send()
+        .await
+        .map_err(|e| unavailable(operation, e))?;
+    if let Some(error) = deleted.errors().first() {
+        let reason = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
+        return Err(Unavailable::new(operation, reason));
+    }
+    Ok(())
 }
 
 fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
