@@ -91,8 +91,8 @@ pub fn record(transaction: &mut Transaction<'_>, record: &Record) -> Result<(), 
     let item = row(record)?;
     // The table deletes what has expired late.
     let now = record.expires_at.saturating_sub(i64::try_from(REMEMBERED_FOR.as_secs()).unwrap_or(0));
-    let condition = Expression::new(UNLESS_THERE_IS_ONE)
-        .value(":now", number(u64::try_from(now).unwrap_or(0)));
+    let condition =
+        Expression::new(UNLESS_THERE_IS_ONE).value(":now", number(u64::try_from(now).unwrap_or(0)));
     transaction.put(Part::Record, item, Some(condition))
 }
 

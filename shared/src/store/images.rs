@@ -318,6 +318,7 @@ mod tests {
                     replacement: None,
                     replacement_failure: None,
                     superseded: vec![],
+                    moving: flag,
                     doomed: vec![],
                     state,
                 }

@@ -52,9 +52,9 @@ impl Place {
             Filter::Tag(tag) => ("GSI1", keys::images_with_tag(project, tag), format!("TAG#{tag}")),
             Filter::Owner(owner) => ("GSI1", keys::images_of_owner(project, owner), format!("OWNER#{owner}")),
             Filter::State(ListedState::Trashed) => ("GSI1", keys::trashed_images(project), image),
-            Filter::State(
-                state @ (ListedState::Pending | ListedState::Processing | ListedState::Failed),
-            ) => ("GSI2", keys::images_in_state(project, state.name()), image),
+            Filter::State(state @ (ListedState::Pending | ListedState::Processing | ListedState::Failed)) => {
+                ("GSI2", keys::images_in_state(project, state.name()), image)
+            }
         };
         Self { index, partition, sort }
     }
@@ -173,7 +173,10 @@ impl Store {
                 .filter(|keys| !keys.is_empty());
         }
         if wanted.is_some() {
-            return Err(Unavailable { throttled: true, ..Unavailable::new(operation, "keys left unprocessed") });
+            return Err(Unavailable {
+                throttled: true,
+                ..Unavailable::new(operation, "keys left unprocessed")
+            });
         }
         let listed = positions.iter().filter_map(|at| found.remove(&at.image));
         Ok(listed.filter(ImageSummary::is_live).collect())

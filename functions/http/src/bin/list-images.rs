@@ -59,7 +59,10 @@ impl Parameters {
         let created_before = time("/created_before", self.created_before)?;
         if filter == Filter::State(ListedState::Trashed) && (created_after.or(created_before)).is_some() {
             let pointer = if created_after.is_some() { "/created_after" } else { "/created_before" };
-            return Err(invalid_parameter(pointer, "does not go with the trash, which is listed as it filled"));
+            return Err(invalid_parameter(
+                pointer,
+                "does not go with the trash, which is listed as it filled",
+            ));
         }
         if created_after.zip(created_before).is_some_and(|(after, before)| before <= after) {
             return Err(invalid_parameter("/created_before", "must be later than `created_after`"));
@@ -88,16 +91,19 @@ impl Parameters {
             (Some(tag), None, None) => {
                 tag.parse().map(Filter::Tag).map_err(|unfit| invalid_parameter("/tag", unfit.to_string()))
             }
-            (None, Some(owner), None) => {
-                owner.parse().map(Filter::Owner).map_err(|unfit| invalid_parameter("/owner", unfit.to_string()))
-            }
+            (None, Some(owner), None) => owner
+                .parse()
+                .map(Filter::Owner)
+                .map_err(|unfit| invalid_parameter("/owner", unfit.to_string())),
             (None, None, Some(state)) => {
                 let listed = ListedState::ALL.into_iter().find(|listed| listed.name() == state);
                 let detail = "must be `pending`, `processing`, `failed` or `trashed`; what is `ready` is in the \
                               list without a filter";
                 listed.map(Filter::State).ok_or_else(|| invalid_parameter("/state", detail))
             }
-            (Some(_), Some(_), _) => Err(invalid_parameter("/owner", "does not go with `tag`: take one filter")),
+            (Some(_), Some(_), _) => {
+                Err(invalid_parameter("/owner", "does not go with `tag`: take one filter"))
+            }
             (Some(_), None, Some(_)) => {
                 Err(invalid_parameter("/state", "does not go with `tag`: take one filter"))
             }
@@ -126,7 +132,10 @@ async fn list_images(
     let rows = page.rows.into_iter().map(|row| ImageRow::new(row, &project, now)).collect();
     let first = ListQuery { after: None, ..query.clone() };
     let next = page.after.map(|after| ListQuery { after: Some(after), ..query });
-    paged("/v1/images", &project, &first, next.as_ref(), |next_cursor| ImagePage { images: rows, next_cursor })
+    paged("/v1/images", &project, &first, next.as_ref(), |next_cursor| ImagePage {
+        images: rows,
+        next_cursor,
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -278,15 +287,14 @@ mod tests {
             ("tag=sea%20%26%20sky", begin(tag())),
             ("owner=anna", begin(Filter::Owner("anna".parse().unwrap()))),
             ("state=failed&order=newest", begin(Filter::State(ListedState::Failed))),
-            ("state=trashed&order=oldest", ListQuery {
-                order: Order::Oldest,
-                ..begin(Filter::State(ListedState::Trashed))
-            }),
-            ("created_after=2026-11-21T05:00:00Z&limit=3&tag=sea+%26+sky", ListQuery {
-                created_after: time("2026-11-21T05:00:00.000Z"),
-                limit: 3,
-                ..begin(tag())
-            }),
+            (
+                "state=trashed&order=oldest",
+                ListQuery { order: Order::Oldest, ..begin(Filter::State(ListedState::Trashed)) },
+            ),
+            (
+                "created_after=2026-11-21T05:00:00Z&limit=3&tag=sea+%26+sky",
+                ListQuery { created_after: time("2026-11-21T05:00:00.000Z"), limit: 3, ..begin(tag()) },
+            ),
             (
                 "created_after=2026-11-21T05:00:00%2B01:00&created_before=2026-11-21T05:00:00.001Z",
                 ListQuery {

@@ -54,7 +54,9 @@ async fn list_tags(
 ) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require(Scope::ReadImages)?;
     if caller.user.is_some() {
-        return Err(Problem::forbidden("The tags are those of all users, and for the application's key alone."));
+        return Err(Problem::forbidden(
+            "The tags are those of all users, and for the application's key alone.",
+        ));
     }
     let parameters: Parameters = query(&request)?;
     let project = projects.find_project(caller.project, clock.now()).await?;
@@ -92,7 +94,9 @@ mod tests {
     }
 
     impl ListTags for Table {
-        async fn list_tags(&self, _: ProjectId, query: &TagQuery) -> Result<Page<TagCount, Tag>, Unavailable> {
+        async fn list_tags(
+            &self, _: ProjectId, query: &TagQuery,
+        ) -> Result<Page<TagCount, Tag>, Unavailable> {
             self.asked.lock().unwrap().push(query.clone());
             let row = |&(tag, images): &(&str, i64)| TagCount { tag: tag.parse().unwrap(), images };
             let rows: Vec<TagCount> = self.rows.iter().map(row).collect();

@@ -194,7 +194,10 @@ mod tests {
         bert["requestContext"]["authorizer"]["lambda"]["user"] = json!("bert");
         let mut scope = event();
         scope["requestContext"]["authorizer"]["lambda"]["scopes"] = json!("images:read");
-        let purging = World { image: Mutex::new(Image { version: 2, ..image(State::Purging { picture: None }) }), ..trashed(State::Pending) };
+        let purging = World {
+            image: Mutex::new(Image { version: 2, ..image(State::Purging { picture: None }) }),
+            ..trashed(State::Pending)
+        };
         for (world, event, status, code) in [
             (trashed(State::Pending), stale, 412, "stale"),
             (trashed(State::Pending), bert, 404, "not-found"),

@@ -68,7 +68,9 @@ mod tests {
     use shared::domain::error::{CommitError, FindImageError};
     use shared::domain::idempotency::{Attempt, Record};
     use shared::domain::image::{Change, Declared, Lease, NewImage, Picture, State};
-    use shared::domain::{EventId, EventKind, ImageId, Project, ProjectId, Secret, Time, Unavailable, UploadId};
+    use shared::domain::{
+        EventId, EventKind, ImageId, Project, ProjectId, Secret, Time, Unavailable, UploadId,
+    };
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 

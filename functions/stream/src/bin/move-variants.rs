@@ -48,11 +48,9 @@ async fn move_variants(
             // Some may have come since they were listed.
             continue;
         }
-        let decide = |now: &Image| {
-            Ok::<_, ()>(now.moved(clock.now()).filter(|_| now.visibility == image.visibility))
-        };
-        let moved =
-            change_image(images, (image.project, image.id), EventId::new(ids.ulid()), decide).await;
+        let decide =
+            |now: &Image| Ok::<_, ()>(now.moved(clock.now()).filter(|_| now.visibility == image.visibility));
+        let moved = change_image(images, (image.project, image.id), EventId::new(ids.ulid()), decide).await;
         return match moved {
             // Changed back between the look and the write: that has an event of its own.
             Ok(_) | Err(ChangeError::NotFound) => Ok(()),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     BeingPurged, Change, Declared, Due, DueKind, Etag, Failure, Image, Lease, NewImage, NotClaimable,
-    NotEditable, NotInTrash, NotProcessable, NotReplaceable, Original, Overdue, PROCESSING_GRACE, PURGE_RETRY, Picture, Replacement, State,
-    Superseded, UPLOAD_WINDOW, Visibility,
+    NotEditable, NotInTrash, NotProcessable, NotReplaceable, Original, Overdue, PROCESSING_GRACE,
+    PURGE_RETRY, Picture, Replacement, State, Superseded, UPLOAD_WINDOW, Visibility,
 };
 use crate::domain::details::DetailsPatch;
 use crate::domain::{EventKind, ImageId, ProjectId, Time, UploadId};
