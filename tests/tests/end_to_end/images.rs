@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 async fn patch(api: &Api, image: &str, patch: &Value) -> Answer {
-    let request = api.request(Method::PATCH, &format!("/v1/images/{image}")).json(patch);
+    let request = api.request(Method::PATCH, &format!("/v1/images/{image}")).body(patch.to_string());
     answer(request.header("content-type", "application/merge-patch+json")).await
 }
 
