@@ -34,6 +34,9 @@ pub struct ImageView<'a> {
     picture: Option<PictureView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureView<'a>>,
+    /// Whether other bytes, or the same ones rendered anew, are under way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replacing: bool,
     /// Why the last new bytes did not replace the old ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     replacement_failure: Option<FailureView<'a>>,
@@ -139,6 +142,7 @@ impl<'a> ImageView<'a> {
             version: image.version,
             picture,
             failure,
+            replacing: image.replacement.is_some(),
             replacement_failure: image
                 .replacement_failure
                 .as_ref()

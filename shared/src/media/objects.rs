@@ -6,12 +6,12 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, MetadataDirective, ObjectIdentifier};
 use bytes::{Bytes, BytesMut};
 
 use super::{Media, keys};
 use crate::domain::error::ReadObjectError;
-use crate::domain::image::{Image, Original};
+use crate::domain::image::{Image, Original, Picture};
 use crate::domain::{ImageId, PictureName, ProjectId, Unavailable, UploadId, Variant, Visibility};
 
 /// Renderings are never written twice under one key, so whoever has one may keep it.
@@ -67,6 +67,20 @@ pub trait ReadVariant {
     fn read_variant(
         &self, image: &Image, variant: &Variant, limit: u64,
     ) -> impl Future<Output = Result<VariantBody, ReadObjectError>> + Send;
+}
+
+/// Gives an image's original to the workers once more.
+pub trait UploadOriginal {
+    /// Copies it to where this upload of the image is awaited, as if a client had sent it.
+    fn upload_original(
+        &self, image: &Image, picture: &Picture, upload: UploadId,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
+/// Gives an upload to the workers once more.
+pub trait AnnounceUpload {
+    /// Has the bucket announce it again. Whether it is there at all.
+    fn announce_upload(&self, image: &Image) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 }
 
 /// Carries variants over to where they belong.
@@ -162,6 +176,46 @@ impl Media {
             }
         }
         Err(ReadObjectError::NotFound)
+    }
+}
+
+impl UploadOriginal for Media {
+    async fn upload_original(
+        &self, image: &Image, picture: &Picture, upload: UploadId,
+    ) -> Result<(), Unavailable> {
+        let stored = picture.original.as_ref().map(|original| original.key.clone());
+        let key = stored.unwrap_or_else(|| keys::original(image, &picture.extension));
+        self.client
+            .copy_object()
+            .copy_source(format!("{}/{key}", self.buckets.originals))
+            .bucket(&self.buckets.uploads)
+            .key(keys::upload(image.project, image.id, upload))
+            .send()
+            .await
+            .map_err(|e| unavailable("upload_original", e))?;
+        Ok(())
+    }
+}
+
+impl AnnounceUpload for Media {
+    async fn announce_upload(&self, image: &Image) -> Result<bool, Unavailable> {
+        let key = keys::upload(image.project, image.id, image.upload);
+        let copied = self
+            .client
+            .copy_object()
+            .copy_source(format!("{}/{key}", self.buckets.uploads))
+            .bucket(&self.buckets.uploads)
+            .key(key)
+            // S3 copies nothing onto itself that is not another object afterwards.
+            .metadata_directive(MetadataDirective::Replace)
+            .content_type(&image.declared.content_type)
+            .send()
+            .await;
+        match copied {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(false),
+            Err(error) => Err(unavailable("announce_upload", error)),
+        }
     }
 }
 

@@ -368,3 +368,90 @@ async fn who_restores_an_image_twice_does_not_undo_what_came_after() {
     assert_eq!(again["state"], "trashed");
     assert_eq!(stack.api.image(id).await["state"], "trashed");
 }
+
+#[tokio::test]
+async fn an_image_that_is_processed_again_has_new_variants_of_the_same_picture() {
+    let stack = Stack::shared().await;
+    let api = stack.new_project().await;
+    let image = api.ready(&small(), "image/jpeg").await;
+    let id = image["id"].as_str().unwrap();
+    let old = image["variants"][0]["path"].as_str().unwrap().to_owned();
+    let process = format!("/v1/images/{id}/process");
+    let key = format!("process-{id}");
+    let headers = [("idempotency-key", key.as_str())];
+    let begun = send(&api, Method::POST, &process, &headers).await;
+    assert_eq!((begun.status, &begun.json::<Value>()["replacing"]), (202, &json!(true)), "{}", begun.text());
+    assert_eq!(send(&api, Method::POST, &process, &headers).await.status, 202, "sent again");
+    let now = wait_until("the new variants", async || {
+        let now = api.image(id).await;
+        (now.get("replacing").is_none()).then_some(now)
+    })
+    .await;
+    for name in ["id", "sha256", "width", "height", "thumbhash", "bytes", "content_type", "state"] {
+        assert_eq!(now[name], image[name], "{name}");
+    }
+    assert_eq!(now.get("replacement_failure"), None, "{now}");
+    let new = now["variants"][0]["path"].as_str().unwrap();
+    let (of_old, of_new) = (api.picture(&old).await, api.picture(new).await);
+    assert_eq!((of_old.status, of_new.status), (404, 200), "one picture for ever under a path");
+    let events = stack.root.events(id).await;
+    assert_eq!(events, ["image.created", "image.ready", "image.replacing", "image.replaced"]);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_cut_short_and_is_gone_cannot_be_processed_again() {
+    let stack = Stack::start(&[]).await;
+    let image = stack.api.reserve_put(b"never sent", "image/png").await.image;
+    stack.root.make_due(&image).await;
+    stack.root.sweep().await;
+    assert_eq!(stack.api.image(&image).await["state"], "failed");
+    let process = format!("/v1/images/{image}/process");
+    send(&stack.api, Method::POST, &process, &[]).await.problem(410, "gone");
+    // Bytes that come after all, while nobody listens for them.
+    let key = format!("{}/{image}/{}", stack.api.project, stack.root.image(&image).await.unwrap()["upload"].as_str().unwrap());
+    stack.root.put_object("UploadsBucket", &key, pictures::png(&pictures::disc(8))).await;
+    assert_eq!(stack.api.settled(&image).await["state"], "ready");
+}
+
+#[tokio::test]
+async fn many_images_are_changed_by_one_request_with_a_result_for_each() {
+    let stack = Stack::shared().await;
+    let api = stack.new_project().await;
+    let stranger = stack.new_project().await;
+    let theirs = reserve(&stack, &stranger, &json!({})).await;
+    let mut images = vec![];
+    for _ in 0..3 {
+        images.push(reserve(&stack, &api, &json!({ "tags": ["draft"] })).await);
+    }
+    let all: Vec<&str> = images.iter().map(String::as_str).chain([theirs.as_str()]).collect();
+    let bulk = async |body: Value| -> Vec<Value> {
+        let answer = api.post("/v1/images/bulk", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json::<Value>()["results"].as_array().unwrap().clone()
+    };
+    let results = bulk(json!({ "images": all, "action": "tag", "add": ["sea"], "remove": ["draft"] })).await;
+    let statuses: Vec<_> = results.iter().map(|result| result["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [200, 200, 200, 404]);
+    assert_eq!(tags(&api).await, json!([{ "tag": "sea", "images": 3 }]));
+
+    let trash = json!({ "images": &all[..2], "action": "trash" });
+    let request = |body: &Value| {
+        let request = api.request(Method::POST, "/v1/images/bulk").header("idempotency-key", "bulk-1");
+        answer(request.json(body))
+    };
+    let answers = futures::future::join_all((0..8).map(|_| request(&trash))).await;
+    let worked: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert!(!worked.is_empty());
+    for answer in &answers {
+        match answer.status {
+            200 => assert_eq!(answer.text(), worked[0].text()),
+            _ => drop(answer.problem(409, "conflict")),
+        }
+    }
+    assert_eq!(tags(&api).await, json!([{ "tag": "sea", "images": 1 }]));
+    bulk(json!({ "images": &all[..2], "action": "restore" })).await;
+    assert_eq!(request(&trash).await.text(), worked[0].text(), "answered again, and not done again");
+    assert_eq!(tags(&api).await, json!([{ "tag": "sea", "images": 3 }]));
+    request(&json!({ "images": all, "action": "trash" })).await.problem(422, "idempotency-mismatch");
+    assert_eq!(stranger.image(&theirs).await["state"], "pending");
+}
