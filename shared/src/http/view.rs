@@ -1,9 +1,12 @@
 //! Images as the API shows them.
 
+use ::http::{HeaderValue, Response, StatusCode, header};
+use lambda_http::Body;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
+use super::{Problem, json};
 use crate::domain::details::{AltText, FocalPoint, Metadata, Tags, Title, UserId};
 use crate::domain::image::{Capture, Failure, Image, State, Swatch};
 use crate::domain::signed_path::{self, delivery_path, hand_out};
@@ -40,6 +43,12 @@ pub struct ImageView<'a> {
     /// Why there is no picture, if it `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureView<'a>>,
+    /// Whether other bytes, or the same ones rendered anew, are under way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replacing: bool,
+    /// Why the last new bytes did not replace the old ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement_failure: Option<FailureView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trashed_at: Option<Time>,
     /// When a trashed image goes for good.
@@ -203,14 +212,7 @@ impl<'a> ImageView<'a> {
             | State::Trashed { .. }
             | State::Purging { .. } => None,
         };
-        let trashed_at = match image.state {
-            State::Trashed { trashed_at, .. } => Some(trashed_at),
-            State::Pending
-            | State::Processing { .. }
-            | State::Ready { .. }
-            | State::Failed { .. }
-            | State::Purging { .. } => None,
-        };
+        let trashed_at = image.trashed_at();
         Self {
             id: image.id,
             state: image.state.name(),
@@ -226,6 +228,11 @@ impl<'a> ImageView<'a> {
             version: image.version,
             picture,
             failure,
+            replacing: image.replacement.is_some(),
+            replacement_failure: image
+                .replacement_failure
+                .as_ref()
+                .map(|Failure { code, detail, .. }| FailureView { code, detail }),
             trashed_at,
             purge_at: trashed_at.and(image.due).map(|due| due.at),
         }
@@ -244,6 +251,19 @@ impl<'a> ImageView<'a> {
     }
 }
 
+/// 200, with the image and its entity tag.
+pub fn image_answer(image: &Image, project: &Project, now: Time) -> Result<Response<Body>, Problem> {
+    let mut response = json(StatusCode::OK, &ImageView::new(image, project, now))?;
+    let etag = ImageView::etag(image, now);
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if matches!(image.state, State::Pending | State::Processing { .. }) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}
+
 /// A row of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImageRow {
@@ -256,6 +276,8 @@ pub struct ImageRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     alt: Option<AltText>,
     created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed_at: Option<Time>,
     #[serde(flatten)]
     picture: Option<PictureSummary>,
     /// The path of a small picture, once there is one.
@@ -278,6 +300,7 @@ impl ImageRow {
             title: summary.title,
             alt: summary.alt,
             created_at: summary.created_at,
+            trashed_at: summary.trashed_at,
             picture: summary.picture,
             thumbnail,
         }

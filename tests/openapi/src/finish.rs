@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use shared::domain::{ImageId, KeyId, PictureName, ProjectId, UploadId};
+use shared::domain::details::Tag;
+use shared::domain::{ImageId, KeyId, PictureName, ProjectId, Time, UploadId, UserId};
 use shared::http::ProblemDocument;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
@@ -95,7 +96,10 @@ fn components(components: &mut Value) {
     name_schema::<KeyId>(&mut named);
     name_schema::<PictureName>(&mut named);
     name_schema::<ProjectId>(&mut named);
+    name_schema::<Tag>(&mut named);
+    name_schema::<Time>(&mut named);
     name_schema::<UploadId>(&mut named);
+    name_schema::<UserId>(&mut named);
     let schemas = object(&mut components["schemas"]);
     for (name, schema) in named {
         schemas.insert(name, serde_json::to_value(schema).expect("a schema is a document"));
@@ -153,6 +157,12 @@ fn operation(place: &str, method: &str, operation: &mut Value) {
     }
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         not_null(&mut parameter["schema"]);
+        // A schema that a function makes is described there.
+        if let Some(description) = parameter["schema"].get("description").cloned()
+            && parameter.get("description").is_none()
+        {
+            parameter["description"] = description;
+        }
     }
     let with_a_key = operation.get("security").is_some();
     let responses = object(&mut operation["responses"]);

@@ -59,10 +59,10 @@ fn small() -> Value {
 fn with(pointer: &str, value: Value) -> Value {
     let mut document = small();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
-    let parent = document.pointer_mut(parent).unwrap();
+    let (parent, name) = (document.pointer_mut(parent).unwrap(), &name.replace("~1", "/"));
     match parent {
         Value::Array(items) => items.push(value),
-        _ if value.is_null() => drop(parent.as_object_mut().unwrap().remove(name)),
+        _ if value.is_null() => drop(parent.as_object_mut().unwrap().remove(name.as_str())),
         _ => parent[name] = value,
     }
     document
