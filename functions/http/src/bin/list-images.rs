@@ -57,7 +57,12 @@ fn listed_states() -> Object {
     let said = "Only images in this state. What is `ready` is in the list without a filter, and what is `trashed` is \
                 only here.";
     let names = ListedState::ALL.map(ListedState::name);
-    ObjectBuilder::new().schema_type(Type::String).description(Some(said)).enum_values(Some(names)).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(said))
+        .enum_values(Some(names))
+        .examples(["failed"])
+        .build()
 }
 
 fn orders() -> Object {
