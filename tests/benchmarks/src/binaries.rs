@@ -43,7 +43,7 @@ impl Binaries {
 
     /// Builds a binary of this package, which is not a function and needs nothing of the rest.
     pub async fn build_own(name: &str, arguments: &[&str]) -> Result<Self, Failure> {
-        let arguments = [&["--release", "--bin", name], arguments].concat();
+        let arguments = [&["--release", "--bin", name][..], arguments].concat();
         Self::build_of("--package=benchmarks", &arguments).await
     }
 
