@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use imaging::{Encoding, Format, OutputFormat, Recipe, Reject, probe, render};
+use imaging::{Encoding, Format, OutputFormat, Plan, Recipe, Reject, probe, render};
 
 use crate::made::{
     Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with, look, one,
@@ -301,6 +301,20 @@ fn the_facts_are_of_the_picture_whatever_is_rendered() {
         assert!(a.abs_diff(b) < 4);
     }
     assert_eq!(none.facts.opaque, some.facts.opaque);
+}
+
+#[test]
+fn pictures_alone_are_those_that_come_with_facts() {
+    let file = fixture!("gps/DSCN0021.jpg");
+    let header = probe(file).unwrap();
+    let alone = |plans: &[Plan]| imaging::pictures(file, &header, plans, None, &budget()).unwrap();
+    let whole = [recipe(300, OutputFormat::Webp), recipe(120, OutputFormat::Jpeg)];
+    let part = [Recipe { gray: true, ..recipe(200, OutputFormat::Png) }];
+    for recipes in [&whole[..], &part] {
+        let plans: Vec<Plan> = recipes.iter().map(|recipe| recipe.plan(&header)).collect();
+        assert_eq!(alone(&plans), process(file, recipes).unwrap().pictures);
+    }
+    assert!(alone(&[]).is_empty());
 }
 
 #[test]
