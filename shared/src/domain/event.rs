@@ -16,9 +16,24 @@ pub enum EventKind {
     /// Its bytes cannot be used.
     #[serde(rename = "image.failed")]
     Failed,
+    /// A place for new bytes was reserved.
+    #[serde(rename = "image.replacing")]
+    Replacing,
+    /// It has new variants; the old ones are being erased.
+    #[serde(rename = "image.replaced")]
+    Replaced,
+    /// The new bytes cannot be used; the old ones stay.
+    #[serde(rename = "image.replacement_failed")]
+    ReplacementFailed,
+    /// Somebody said something else of it, or showed it to others.
+    #[serde(rename = "image.updated")]
+    Updated,
     /// It was put into the trash.
     #[serde(rename = "image.trashed")]
     Trashed,
+    /// It was brought back from the trash.
+    #[serde(rename = "image.restored")]
+    Restored,
     /// Its bytes are being deleted.
     #[serde(rename = "image.purging")]
     Purging,

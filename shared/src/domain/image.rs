@@ -4,7 +4,7 @@
 //! result only if nobody changed the image in between, so the rules stand here alone.
 //!
 //! ```text
-//! pending -> processing -> ready | failed      any of these -> trashed -> purging -> gone
+//! pending -> processing -> ready | failed      any of these <-> trashed -> purging -> gone
 //! ```
 
 use std::fmt;
@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::details::{Details, UserId};
+use super::idempotency::Record;
 use super::preset::Variant;
+use super::quota::Limits;
 use super::{EventKind, ImageId, ProjectId, Time, UploadId};
 
 /// How long a client has to send its bytes.
@@ -106,11 +109,25 @@ pub struct Picture {
     /// What the file asked for and did not get: `profile-ignored`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Where the original is kept. Pictures with the same bytes share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
     /// What the camera wrote.
     #[serde(flatten)]
     pub capture: Capture,
     /// The stored renderings.
     pub variants: Vec<Variant>,
+}
+
+/// The cleaned bytes of a picture, as an object of the originals' bucket.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Original {
+    /// SHA-256 of these bytes, in hex, computed by us: what duplicates are found by.
+    pub sha256: String,
+    /// The object's key. It contains the upload that was there first, which may be another image's.
+    pub key: String,
+    /// How many bytes.
+    pub bytes: u64,
 }
 
 /// A colour of a picture, and how much of it there is.
@@ -221,9 +238,19 @@ pub enum State {
     Trashed {
         /// Since when.
         trashed_at: Time,
+        /// What it is again if it is brought back: the picture, if it was ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
+        /// The same, if it had failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// Its bytes are being deleted.
-    Purging,
+    Purging {
+        /// What is counted as stored until they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
+    },
 }
 
 impl State {
@@ -235,7 +262,7 @@ impl State {
             Self::Ready { .. } => "ready",
             Self::Failed { .. } => "failed",
             Self::Trashed { .. } => "trashed",
-            Self::Purging => "purging",
+            Self::Purging { .. } => "purging",
         }
     }
 }
@@ -248,6 +275,8 @@ pub enum DueKind {
     Upload,
     /// A trashed image whose time is up.
     Purge,
+    /// Bytes that were replaced and are still there.
+    Erase,
 }
 
 /// An image's entry in the list of things that fall due. Each image has one at most.
@@ -272,9 +301,12 @@ pub struct Image {
     pub declared: Declared,
     /// Who may see it.
     pub visibility: Visibility,
-    /// What its owner calls it.
+    /// The user of the application whose it is, if it is anybody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    pub owner: Option<UserId>,
+    /// What people say of it.
+    #[serde(flatten)]
+    pub details: Details,
     /// When it was reserved.
     pub created_at: Time,
     /// When it last changed.
@@ -286,9 +318,45 @@ pub struct Image {
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// New bytes that are under way for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<Replacement>,
+    /// Why the last new bytes did not replace the old ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement_failure: Option<Failure>,
+    /// Uploads whose bytes were replaced and are to be erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Superseded>,
+    /// Keys of originals that nobody refers to any more and that are to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doomed: Vec<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
+}
+
+/// New bytes for an image that can be served: the old ones are, until these are ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// The upload that they come with.
+    pub upload: UploadId,
+    /// What the client announced.
+    pub declared: Declared,
+    /// Who works on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// When a timer gives them up.
+    pub due_at: Time,
+}
+
+/// An upload whose bytes were replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    /// Which.
+    pub upload: UploadId,
+    /// Its original, unless that was given up already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
 }
 
 /// An image's version: users' edits and functions' edits counted apart, so that `If-Match` minds only the
@@ -314,17 +382,42 @@ pub struct NewImage {
     pub declared: Declared,
     /// Who may see it.
     pub visibility: Visibility,
-    /// What its owner calls it.
-    pub title: Option<String>,
+    /// Whose it is.
+    pub owner: Option<UserId>,
+    /// What people say of it.
+    pub details: Details,
 }
 
-/// A change that is allowed: the image to write, and what to tell the world.
+/// A change that is allowed: the image to write, and what goes into the table with it or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// The image afterwards.
     pub image: Image,
     /// The event that goes into the log with it.
     pub event: Option<EventKind>,
+    /// What the project may hold, where the change takes more of it. What functions do is never refused for
+    /// want of space: the bytes are there already.
+    pub within: Option<Limits>,
+    /// The record that keeps the request from taking effect twice.
+    pub once: Option<Record>,
+}
+
+impl Change {
+    fn new(image: Image, event: Option<EventKind>) -> Self {
+        Self { image, event, within: None, once: None }
+    }
+
+    /// Only if the project then holds no more than this.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { within: Some(limits), ..self }
+    }
+
+    /// Only if the request has not taken effect already.
+    #[must_use]
+    pub fn once(self, record: Option<Record>) -> Self {
+        Self { once: record, ..self }
+    }
 }
 
 /// Why a worker may not take an upload.
@@ -340,6 +433,17 @@ pub enum NotClaimable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BeingPurged;
 
+/// Why an image cannot get new bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReplaceable {
+    /// It is in the trash.
+    Trashed,
+    /// Its bytes are being deleted.
+    BeingPurged,
+    /// Others are still awaited or being worked on.
+    Busy,
+}
+
 /// What a timer makes of an image that fell due.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Overdue {
@@ -349,148 +453,6 @@ pub enum Overdue {
     Nothing,
 }
 
-impl Image {
-    /// Reserves an image for bytes that are still to come.
-    pub fn reserve(id: ImageId, upload: UploadId, project: ProjectId, new: NewImage, now: Time) -> Change {
-        let due = Due { at: now.after(UPLOAD_WINDOW + PROCESSING_GRACE), kind: DueKind::Upload };
-        let image = Self {
-            id,
-            project,
-            upload,
-            declared: new.declared,
-            visibility: new.visibility,
-            title: new.title,
-            created_at: now,
-            updated_at: now,
-            version: 1,
-            revision: 0,
-            due: Some(due),
-            state: State::Pending,
-        };
-        Change { image, event: Some(EventKind::Created) }
-    }
-
-    /// Its entity tag.
-    pub const fn etag(&self) -> Etag {
-        Etag { version: self.version, revision: self.revision }
-    }
-
-    /// Rises with every change, and numbers the image's events.
-    pub const fn sequence(&self) -> u64 {
-        self.version + self.revision
-    }
-
-    /// The picture, if it can be served.
-    pub const fn picture(&self) -> Option<&Picture> {
-        match &self.state {
-            State::Ready { picture } => Some(picture),
-            State::Pending
-            | State::Processing { .. }
-            | State::Failed { .. }
-            | State::Trashed { .. }
-            | State::Purging => None,
-        }
-    }
-
-    /// Takes the image's upload to work on.
-    ///
-    /// S3 may announce an upload twice, and a worker may die: so a settled image needs nothing, a live
-    /// lease keeps others away, and an expired one is taken over.
-    pub fn claim(&self, upload: UploadId, lease: Lease, now: Time) -> Result<Change, NotClaimable> {
-        if upload != self.upload {
-            return Err(NotClaimable::Settled);
-        }
-        match &self.state {
-            // A claim whose answer was lost is made again by the same owner.
-            State::Processing { lease: held } if now < held.until && held.owner != lease.owner => {
-                Err(NotClaimable::Leased)
-            }
-            State::Failed { failure } if !failure.retryable => Err(NotClaimable::Settled),
-            State::Ready { .. } | State::Trashed { .. } | State::Purging => Err(NotClaimable::Settled),
-            State::Pending | State::Processing { .. } | State::Failed { .. } => {
-                // The timer must not come while the lease lasts. It rarely would: moving it costs a
-                // transaction where leaving it is one plain write.
-                let due = self.due.filter(|due| lease.until <= due.at).unwrap_or_else(|| Due {
-                    at: lease.until.after(PROCESSING_GRACE),
-                    kind: DueKind::Upload,
-                });
-                Ok(self.revised(now, State::Processing { lease }, Some(due), None))
-            }
-        }
-    }
-
-    /// Whether `owner` still has the lease that it claimed.
-    pub fn is_leased_to(&self, owner: &str) -> bool {
-        matches!(&self.state, State::Processing { lease } if lease.owner == owner)
-    }
-
-    /// The worker is done, and the picture can be served.
-    pub fn become_ready(&self, picture: Picture, now: Time) -> Change {
-        self.revised(now, State::Ready { picture }, None, Some(EventKind::Ready))
-    }
-
-    /// The upload cannot be used.
-    pub fn fail(&self, failure: Failure, now: Time) -> Change {
-        self.revised(now, State::Failed { failure }, None, Some(EventKind::Failed))
-    }
-
-    /// Puts the image into the trash, where it stays for `retention`. `None` if it is there already.
-    pub fn trash(&self, retention: Duration, now: Time) -> Result<Option<Change>, BeingPurged> {
-        match self.state {
-            State::Trashed { .. } => Ok(None),
-            State::Purging => Err(BeingPurged),
-            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
-                let image = Self {
-                    version: self.version + 1,
-                    updated_at: now,
-                    due: Some(Due { at: now.after(retention), kind: DueKind::Purge }),
-                    state: State::Trashed { trashed_at: now },
-                    ..self.clone()
-                };
-                Ok(Some(Change { image, event: Some(EventKind::Trashed) }))
-            }
-        }
-    }
-
-    /// What has to be done about an image that fell due.
-    pub fn overdue(&self, now: Time) -> Overdue {
-        if self.due.is_none_or(|due| now < due.at) {
-            return Overdue::Nothing;
-        }
-        let change = match &self.state {
-            State::Pending => self.fail(
-                Failure {
-                    code: "upload-missing".into(),
-                    detail: "No bytes arrived in time. Reserve a new upload and send them again.".into(),
-                    // The event may be late: the bytes lie in the bucket for a day.
-                    retryable: true,
-                },
-                now,
-            ),
-            State::Processing { .. } => self.fail(
-                Failure {
-                    code: "processing-interrupted".into(),
-                    detail: "The upload could not be processed for now. It will be tried again, or send \
-                             the picture once more."
-                        .into(),
-                    retryable: true,
-                },
-                now,
-            ),
-            State::Trashed { .. } | State::Purging => {
-                let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
-                self.revised(now, State::Purging, Some(due), Some(EventKind::Purging))
-            }
-            State::Ready { .. } | State::Failed { .. } => return Overdue::Nothing,
-        };
-        Overdue::Change(Box::new(change))
-    }
-
-    fn revised(&self, now: Time, state: State, due: Option<Due>, event: Option<EventKind>) -> Change {
-        let image = Self { revision: self.revision + 1, updated_at: now, due, state, ..self.clone() };
-        Change { image, event }
-    }
-}
-
+mod commands;
 #[cfg(test)]
 mod tests;

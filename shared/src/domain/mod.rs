@@ -1,18 +1,24 @@
 //! What Tintype is about, without AWS: ids, images and their states, keys, presets, events, errors.
 
+pub mod access;
+pub mod details;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod idempotency;
 pub mod image;
 pub mod key;
 pub mod page;
 pub mod preset;
 pub mod project;
+pub mod quota;
 pub mod secret;
 pub mod signed_path;
 pub mod summary;
 pub mod time;
 
+pub use access::Access;
+pub use details::UserId;
 pub use error::Unavailable;
 pub use event::{Event, EventKind};
 pub use id::{EventId, Ids, ImageId, KeyId, ProjectId, UploadId};

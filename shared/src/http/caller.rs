@@ -5,14 +5,18 @@ use lambda_http::{Request, RequestExt as _};
 use serde_json::Value;
 
 use super::Problem;
-use crate::domain::{ProjectId, Scope};
+use crate::domain::{Access, ProjectId, Scope, UserId};
 
-/// The bearer of a valid key.
+/// The bearer of a valid key or token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The project that the key opens.
+    /// The project that it opens.
     pub project: ProjectId,
-    /// What the key may be used for.
+    /// The user of the application that a token names. A key speaks for the application itself.
+    pub user: Option<UserId>,
+    /// Who this is, among all callers of the project.
+    pub id: String,
+    /// What it may be used for.
     pub scopes: Vec<Scope>,
 }
 
@@ -27,7 +31,21 @@ impl Caller {
         let text = |name| lambda.and_then(|fields| fields.get(name)).and_then(Value::as_str);
         let project = text("project").and_then(|id| id.parse().ok()).ok_or_else(Problem::unauthenticated)?;
         let scopes = Scope::parse_list(text("scopes").unwrap_or_default());
-        Ok(Self { project, scopes })
+        let user = match text("user") {
+            // Whoever cannot be read must not become the application itself.
+            Some(user) => Some(user.parse::<UserId>().map_err(|_| Problem::unauthenticated())?),
+            None => None,
+        };
+        let id = match (&user, text("key")) {
+            (Some(user), _) => format!("user:{user}"),
+            (None, key) => key.unwrap_or_default().to_owned(),
+        };
+        Ok(Self { project, user, id, scopes })
+    }
+
+    /// What of the project they get to see.
+    pub fn access(&self) -> Access {
+        Access { project: self.project, user: self.user.clone() }
     }
 
     /// Goes on only with a key that has the scope, or is an administrator's.

@@ -3,13 +3,17 @@
 mod body;
 mod caller;
 mod conditional;
+mod idempotency;
 mod problem;
 mod respond;
+mod upload;
 mod view;
 
 pub use body::{body, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};
+pub use idempotency::{attempt, same_request};
 pub use problem::{FieldError, Problem};
 pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use upload::{created_upload, declared};
 pub use view::{ImageRow, ImageView};
