@@ -8,6 +8,12 @@
 //! huffman     the best codes for symbols     bits      symbols and bits to bytes
 //! ```
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "samples have 8 bits, coefficients 16, a block 64 of them, and what is shifted out is short"
+)]
+
 mod bits;
 mod huffman;
 mod scans;

@@ -36,7 +36,9 @@ impl<'a> Bits<'a> {
             if (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
                 self.file.extend(bytes);
             } else {
-                bytes.into_iter().for_each(|byte| self.byte(byte));
+                for byte in bytes {
+                    self.byte(byte);
+                }
             }
         }
     }

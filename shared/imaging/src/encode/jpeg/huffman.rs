@@ -42,9 +42,9 @@ impl Table {
 
         let mut codes = [(0, 0); 256];
         let (mut code, mut rest) = (0_u32, symbols.iter());
-        for length in 1..=LONGEST {
-            for &symbol in rest.by_ref().take(lengths[length]) {
-                codes[symbol] = (code as u16, length as u8);
+        for (length, &count) in (1..).zip(&lengths[1..=LONGEST]) {
+            for &symbol in rest.by_ref().take(count) {
+                codes[symbol] = (code as u16, length);
                 code += 1;
             }
             code <<= 1;
