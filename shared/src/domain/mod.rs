@@ -16,6 +16,7 @@ pub mod secret;
 pub mod signed_path;
 pub mod summary;
 pub mod time;
+pub mod trace;
 
 pub use access::Access;
 pub use details::UserId;
@@ -28,3 +29,4 @@ pub use preset::{PictureName, PresetName, Variant, VariantFormat};
 pub use project::Project;
 pub use secret::Secret;
 pub use time::{Clock, Time};
+pub use trace::TraceParent;

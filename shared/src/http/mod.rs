@@ -10,7 +10,7 @@ mod upload;
 mod view;
 
 pub use body::{body, query};
-pub use caller::Caller;
+pub use caller::{Caller, trace};
 pub use conditional::{if_match, if_none_match};
 pub use idempotency::{attempt, same_request};
 pub use problem::{FieldError, Problem};

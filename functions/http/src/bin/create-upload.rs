@@ -68,6 +68,7 @@ async fn create_upload(
     let record =
         attempt.as_ref().map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
     let change = Image::reserve(image, upload, caller.project, new, now).within(project.limits).once(record);
+    let change = change.traced(caller.trace.clone());
     // Reserve first: whatever arrives in the bucket then has an image, and a crash here leaves a
     // reservation that the timer clears away.
     match images.commit_image(None, &change, EventId::new(ids.ulid())).await {
