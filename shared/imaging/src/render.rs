@@ -160,7 +160,7 @@ fn prepare(
             let (conversion, note) = Conversion::of(icc.as_deref(), pixels);
             let half = conversion.is_none() && plans.iter().all(Plan::keeps_planes);
             let chroma = if half { Chroma::Half } else { Chroma::Full };
-            let decode = || jpeg::decode(bytes, &whole.frame, header, wanted, chroma.samples(wanted), budget);
+            let decode = || jpeg::decode(bytes, &whole, header, wanted, chroma.samples(wanted), budget);
             let stored = Stored::Planes(codec::guard(decode)?);
             budget.still_time()?;
             let conversion = conversion.map(Arc::new);

@@ -329,6 +329,8 @@ fn the_budget_is_kept() {
     let mut poor = budget();
     poor.memory = 400 * 300 * 3;
     assert_eq!(render(&file, &header, &plans, &poor).unwrap_err().code(), "too-large");
+    // Of a progressive photograph at a quarter, four coefficients of 64 are kept and become samples.
+    poor.memory = 400 * 300 / 4;
     let photograph = progressive(&drawing(400, 300));
     let header = probe(&photograph).unwrap();
     assert_eq!(render(&photograph, &header, &plans, &poor).unwrap_err().code(), "too-large");
