@@ -21,4 +21,4 @@ for name, values in {
     "upload": [upload["id"] for upload in uploads],
     "project": [client.ready["project"]],
 }.items():
-    file.with_name(f"{name}.txt").write_text("".join(f"{value}\n" for value in values))
+    file.with_name(f"{name}.txt").write_text("".join(f'"{value}"\n' for value in values))

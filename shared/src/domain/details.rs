@@ -78,7 +78,7 @@ macro_rules! text {
 
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
-                described::<Self>(r"^\s*{visible}({any}*{visible})?\s*$").min_length(Some(1)).into()
+                described::<Self>(r"^\s*{text}\s*$").into()
             }
         }
 
@@ -93,15 +93,15 @@ trait Described {
     const EXAMPLE: &str;
 }
 
-/// A text: without control characters, but for the white space around it, which is cut off.
+/// A text: so many characters, none of them a control character, and white space around it, which is cut off. (So
+/// its length is a part of the pattern: a `maxLength` would count what is cut off.)
 fn described<T: Described>(pattern: &str) -> ObjectBuilder {
-    let pattern =
-        pattern.replace("{any}", r"[^\x00-\x1f\x7f-\x9f]").replace("{visible}", r"[^\s\x00-\x1f\x7f-\x9f]");
+    let (any, visible) = (r"[^\x00-\x1f\x7f-\x9f]", r"[^\s\x00-\x1f\x7f-\x9f]");
+    let text = format!("{visible}({any}{{0,{}}}{visible})?", T::LONGEST - 2);
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some(T::MEANING))
-        .max_length(Some(T::LONGEST))
-        .pattern(Some(pattern))
+        .description(Some(format!("{} At most {} characters.", T::MEANING, T::LONGEST)))
+        .pattern(Some(pattern.replace("{text}", &text)))
         .examples([T::EXAMPLE])
 }
 
@@ -209,8 +209,10 @@ impl FocalPoint {
     /// A point of the picture.
     pub fn new(x: f64, y: f64) -> Result<Self, Unfit> {
         let inside = |value: f64| (0.0..=1.0).contains(&value);
+        // Finer than any pixel, and no smaller than the numbers that the table takes (1e-130).
+        let rounded = |value: f64| (value * 1e6).round() / 1e6;
         if inside(x) && inside(y) {
-            Ok(Self { x, y })
+            Ok(Self { x: rounded(x), y: rounded(y) })
         } else {
             Err(Unfit("have `x` and `y` from 0 to 1".into()))
         }
@@ -390,7 +392,7 @@ where
 /// How [`unless_blank`] is described.
 #[expect(private_bounds, reason = "the texts of this module, and no others")]
 pub fn or_blank<T: Described>() -> Object {
-    described::<T>(r"^\s*({visible}({any}*{visible})?)?\s*$")
+    described::<T>(r"^\s*({text})?\s*$")
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .build()
 }
@@ -440,6 +442,13 @@ mod tests {
     fn patched(patch: serde_json::Value) -> serde_json::Value {
         let patch: DetailsPatch = serde_json::from_value(patch).unwrap();
         serde_json::to_value(details().patched(&patch).unwrap()).unwrap()
+    }
+
+    /// Such a number is refused by the table, and that looked like an outage.
+    #[test]
+    fn a_focal_point_too_small_for_the_table_is_the_corner() {
+        let point: FocalPoint = serde_json::from_str(r#"{"x":5.8e-267,"y":0.123456789}"#).unwrap();
+        assert_eq!((point.x(), point.y()), (0.0, 0.123_457));
     }
 
     #[test]
