@@ -14,6 +14,7 @@ use shared::http::{Problem, image_answer, merge_patch};
 use shared::platform::{Edit, Environment, edit_once, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
 
+#[expect(clippy::option_option, reason = "absent, `null` and a value are three things")]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ImagePatch {
