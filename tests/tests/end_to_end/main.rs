@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod costs;
 mod crashes;
 mod deliver;
 mod faults;
