@@ -16,6 +16,7 @@ use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAt
 use utoipa::ToSchema;
 
 /// What is absent stays, and what is `null` goes (RFC 7396).
+#[expect(clippy::option_option, reason = "absent, `null` and a value are three things")]
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "title": "Harbour, evening", "tags": ["harbour", "dusk"], "metadata": { "order": null } })))]
