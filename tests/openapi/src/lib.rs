@@ -1,4 +1,4 @@
-//! The document that describes the API (`OpenAPI` 3.1).
+//! The document that describes the API (OpenAPI 3.1).
 //!
 //! The functions describe themselves (`#[utoipa::path(...)]` beside the code); this library gathers them and adds
 //! what is true of all: who may call, what the gateway answers on its own, problems and headers.
