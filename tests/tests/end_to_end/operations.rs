@@ -15,7 +15,13 @@ struct Operation {
     path: String,
     with_a_key: bool,
     parameters: Vec<String>,
+    /// The parameters of the query that cannot be left out, with their examples.
+    query: Vec<(String, String)>,
     body: Option<(String, Value)>,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn operations() -> Vec<Operation> {
@@ -23,8 +29,9 @@ fn operations() -> Vec<Operation> {
     let items = document["paths"].as_object().unwrap().iter();
     let operations = items.flat_map(|(path, item)| {
         item.as_object().unwrap().iter().map(move |(method, operation)| {
-            let parameters = operation["parameters"].as_array().into_iter().flatten();
-            let in_path = parameters.filter(|parameter| parameter["in"] == "path");
+            let parameters = || operation["parameters"].as_array().into_iter().flatten();
+            let in_path = parameters().filter(|parameter| parameter["in"] == "path");
+            let in_query = parameters().filter(|one| one["in"] == "query" && one["required"] == true);
             let content = operation["requestBody"]["content"].as_object().into_iter().flatten();
             Operation {
                 id: operation["operationId"].as_str().unwrap().to_owned(),
@@ -32,6 +39,7 @@ fn operations() -> Vec<Operation> {
                 path: path.clone(),
                 with_a_key: operation.get("security").is_some(),
                 parameters: in_path.map(|one| one["name"].as_str().unwrap().to_owned()).collect(),
+                query: in_query.map(|one| (text(&one["name"]), text(&one["example"]))).collect(),
                 body: content.map(|(kind, media)| (kind.clone(), media["example"].clone())).next(),
             }
         })
@@ -46,7 +54,21 @@ async fn known(api: &Api) -> BTreeMap<&'static str, String> {
     let upload = api.reserve(&new).await;
     assert_eq!(api.send(&upload, &bytes).await.status, 200);
     assert_eq!(api.settled(&upload.image).await["state"], "ready");
-    BTreeMap::from([("image", upload.image), ("upload", upload.id), ("project", api.project.clone())])
+    BTreeMap::from([
+        ("image", upload.image),
+        ("upload", upload.id),
+        ("project", api.project.clone()),
+        ("key", format!("key_{}", &api.key()[3..29])),
+        ("part", "1".to_owned()),
+    ])
+}
+
+/// An example with the ids of the reference replaced.
+fn aimed_text(example: &str, known: &BTreeMap<&str, String>) -> String {
+    example
+        .replace("img_01M7Y7HNH0M6P1S3V5X7Z9B2DF", &known["image"])
+        .replace("upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG", &known["upload"])
+        .replace("prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", &known["project"])
 }
 
 /// Puts the ids into a path and into a body, in the places of the reference's own.
@@ -58,16 +80,20 @@ fn aimed(operation: &Operation, known: &BTreeMap<&str, String>) -> (String, Opti
             .unwrap_or_else(|| panic!("{}: nobody here knows a `{name}` of the first project", operation.id));
         path = path.replace(&format!("{{{name}}}"), id);
     }
-    let body = operation.body.as_ref().map(|(kind, example)| {
-        let text = example.to_string();
-        // The ids of examples are prefixes and the same ULID.
-        (kind.clone(), text.replace("img_01M7Y7HNH0M6P1S3V5X7Z9B2DF", &known["image"]))
-    });
+    let body = operation
+        .body
+        .as_ref()
+        .map(|(kind, example)| (kind.clone(), aimed_text(&example.to_string(), known)));
     (path, body)
 }
 
 async fn ask(api: &Api, operation: &Operation, known: &BTreeMap<&str, String>) -> Answer {
-    let (path, body) = aimed(operation, known);
+    let (mut path, body) = aimed(operation, known);
+    let query = operation.query.iter().map(|(name, example)| (name, aimed_text(example, known)));
+    let url = reqwest::Url::parse_with_params("http://localhost", query).unwrap();
+    if let Some(query) = url.query().filter(|query| !query.is_empty()) {
+        path = format!("{path}?{query}");
+    }
     let mut request = api.request(operation.method.clone(), &path);
     if let Some((kind, text)) = body {
         request = request.header("content-type", kind).body(text);
@@ -115,23 +141,20 @@ async fn no_operation_is_open_without_a_credential_that_is_good_now() {
     let known = known(&stack.api).await;
     let expired = stack.new_project().await;
     let mut row = row_of(&stack, expired.key()).await;
-    row["expires_at"] = json!("2020-01-01T00:00:00.000Z");
-    row["revoked_at"] = json!("2020-01-01T00:00:00.000Z");
+    for name in ["good_until", "revoked_at"] {
+        row[name] = json!("2020-01-01T00:00:00.000Z");
+    }
     stack.root.put_row(&row).await;
     let good = stack.api.key();
     // Another secret for an id that exists; an id that does not; a token of somebody else's issuer.
     let forged = format!("{}{}", &good[..good.len() - 4], "AAAA");
     let unknown = format!("tt_01JZZZZZZZZZZZZZZZZZZZZZZZ{}", &good[29..]);
     let foreign = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci50ZXN0Iiwic3ViIjoiMSJ9.";
-    for operation in operations() {
-        let without = ask(&stack.api.with_key(None), &operation, &known).await;
-        if !operation.with_a_key {
-            assert_ne!(without.status, 401, "{}", operation.id);
-            continue;
-        }
+    for operation in operations().iter().filter(|operation| operation.with_a_key) {
+        let without = ask(&stack.api.with_key(None), operation, &known).await;
         assert_eq!(without.status, 401, "{}: {}", operation.id, without.text());
         for key in [expired.key(), &forged, &unknown, foreign, "x"] {
-            let answer = ask(&stack.api.with_key(Some(key)), &operation, &known).await;
+            let answer = ask(&stack.api.with_key(Some(key)), operation, &known).await;
             assert_eq!(answer.status, 403, "{} with {key}: {}", operation.id, answer.text());
         }
     }
