@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::details::{Details, DetailsPatch, Unfit, UserId};
 use super::idempotency::Record;
+use super::parts::Multipart;
 use super::preset::Variant;
 use super::quota::Limits;
 use super::{EventKind, ImageId, ProjectId, Time, UploadId};
@@ -302,6 +303,9 @@ pub struct Image {
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// The upload that is, or was, sent in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipart: Option<Multipart>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
@@ -407,6 +411,7 @@ impl Image {
             version: 1,
             revision: 0,
             due: Some(due),
+            multipart: None,
             state: State::Pending,
         };
         Change::new(image, Some(EventKind::Created))

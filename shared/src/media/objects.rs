@@ -222,7 +222,7 @@ async fn erase(client: &Client, bucket: &str, prefix: &str) -> Result<(), Unavai
     }
 }
 
-fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
+pub(super) fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

@@ -284,6 +284,7 @@ mod tests {
     use super::*;
     use crate::domain::details::Details;
     use crate::domain::image::{Capture, Declared, Due, DueKind, Failure, Lease, Picture};
+    use crate::domain::parts::Multipart;
     use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
     use proptest::prelude::*;
     use ulid::Ulid;
@@ -356,6 +357,11 @@ mod tests {
                     version,
                     revision,
                     due: flag.then_some(Due { at, kind: DueKind::Purge }),
+                    multipart: flag.then(|| Multipart {
+                        upload: UploadId::new(Ulid(upload)),
+                        id: "s3".into(),
+                        part_bytes: None,
+                    }),
                     state,
                 }
             },

@@ -22,7 +22,7 @@ use aws_sdk_dynamodb::Client;
 pub use change::{ChangeError, EditRefused, change_image, edit_image};
 pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
-pub use idempotency::RecallAttempt;
+pub use idempotency::{RecallAttempt, RecordAttempt};
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
 pub use projects::{CreateProject, FindKey, FindProject, KnownProjects};
 

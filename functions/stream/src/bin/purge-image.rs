@@ -7,13 +7,13 @@ use aws_lambda_events::dynamodb::EventRecord;
 use shared::domain::error::FindImageError;
 use shared::domain::image::State;
 use shared::domain::{Clock, EventId, Ids, Unavailable};
-use shared::media::EraseObjects;
+use shared::media::{AbortParts, EraseObjects};
 use shared::platform::{Environment, stream_records};
 use shared::store::{EraseRows, FindImage, decode_event};
 
 async fn purge_image(
-    images: &(impl FindImage + EraseRows), objects: &impl EraseObjects, ids: &impl Ids, clock: &impl Clock,
-    record: EventRecord,
+    images: &(impl FindImage + EraseRows), objects: &(impl EraseObjects + AbortParts), ids: &impl Ids,
+    clock: &impl Clock, record: EventRecord,
 ) -> Result<(), Unavailable> {
     let event = decode_event(record.change.new_image)?;
     let image = match images.find_image(event.project, event.subject).await {
@@ -22,6 +22,9 @@ async fn purge_image(
         Ok(_) | Err(FindImageError::NotFound) => return Ok(()),
         Err(FindImageError::Unavailable(error)) => return Err(error),
     };
+    if let Some(multipart) = &image.multipart {
+        objects.abort_parts(&image, multipart).await?;
+    }
     objects.erase_objects(&image).await?;
     images.erase_rows(&image, EventId::new(ids.ulid()), clock.now()).await?;
     tracing::info!(image = %image.id, "image purged");
@@ -42,6 +45,7 @@ mod tests {
     use aws_lambda_events::dynamodb::Event as StreamEvent;
     use shared::domain::details::Details;
     use shared::domain::image::{Declared, Image, NewImage};
+    use shared::domain::parts::Multipart;
     use shared::domain::{ImageId, ProjectId, Time, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
@@ -67,6 +71,14 @@ mod tests {
                 return Err(Unavailable::new("erase_objects", "slow down"));
             }
             self.done.lock().unwrap().push("objects");
+            Ok(())
+        }
+    }
+
+    impl AbortParts for World {
+        async fn abort_parts(&self, _: &Image, multipart: &Multipart) -> Result<(), Unavailable> {
+            assert_eq!(multipart.id, "s3");
+            self.done.lock().unwrap().push("parts");
             Ok(())
         }
     }
@@ -114,6 +126,15 @@ mod tests {
         purge(&world, record()).await.unwrap();
         purge(&world, record()).await.unwrap();
         assert_eq!(world.done.into_inner().unwrap(), ["objects", "rows"]);
+    }
+
+    #[tokio::test]
+    async fn parts_that_were_never_joined_go_too() {
+        let mut world = world(State::Purging { picture: None });
+        let image = world.image.get_mut().unwrap().as_mut().unwrap();
+        image.multipart = Some(Multipart { upload: image.upload, id: "s3".into(), part_bytes: None });
+        purge(&world, record()).await.unwrap();
+        assert_eq!(world.done.into_inner().unwrap(), ["parts", "objects", "rows"]);
     }
 
     #[tokio::test]
