@@ -12,10 +12,8 @@ use shared::domain::details::Details;
 use shared::domain::image::{Image, MAXIMUM_BYTES, NewImage};
 use shared::domain::parts::{Part, SentPart};
 use shared::domain::{ImageId, UploadId, Visibility};
-use shared::http::{Caller, FieldError, Problem, body, path_parameter, query};
+use shared::http::{Caller, FieldError, Problem, body, declared, path_parameter, query};
 use shared::media::{PartTarget, UploadTarget, keys};
-
-use crate::reservation::declared;
 
 /// How long a signed request can be used, in seconds.
 const EXPIRES: u64 = shared::domain::image::UPLOAD_WINDOW.as_secs();
@@ -67,8 +65,7 @@ impl NewFile {
             None | Some(Value::Null) => None,
             Some(size) => Some(number(size).ok_or_else(|| wrong("size", "must be the size of the file"))?),
         };
-        let declared =
-            declared(self.content_type.unwrap_or_default(), size.unwrap_or(MAXIMUM_BYTES), "/metadata/size")?;
+        let declared = declared(self.content_type.unwrap_or_default(), size.unwrap_or(MAXIMUM_BYTES))?;
         let field = |name: &str| match self.metadata.get(name) {
             Some(Value::String(text)) if !text.trim().is_empty() => Some(text.as_str()),
             _ => None,

@@ -113,7 +113,7 @@ impl World {
 
     /// The upload was aborted.
     pub fn failed(self) -> Self {
-        self.changed(|image| image.abandon(Time::from_secs(NOW)).unwrap().unwrap().image)
+        self.changed(|image| image.abandon(image.upload, Time::from_secs(NOW)).unwrap().unwrap().image)
     }
 
     /// The picture can be served.

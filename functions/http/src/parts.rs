@@ -15,7 +15,9 @@ pub async fn find_upload(
     images: &impl FindImage, caller: &Caller, (image, upload): (ImageId, UploadId),
 ) -> Result<Image, Problem> {
     match images.find_image(caller.project, image).await {
-        Ok(image) if caller.access().sees(&image) && image.has_upload(upload) => Ok(image),
+        Ok(image) if caller.access().sees(&image) && image.has_upload(upload) => {
+            Ok(if image.upload == upload { image } else { image.with_upload_under_way() })
+        }
         Ok(_) | Err(FindImageError::NotFound) => Err(Problem::not_found("upload")),
         Err(FindImageError::Unavailable(error)) => Err(error.into()),
     }
@@ -134,7 +136,7 @@ pub async fn abort_upload(
         if !caller.access().sees(image) || !image.has_upload(upload) {
             return Err(Refused::NotFound);
         }
-        image.abandon(clock.now()).map_err(Refused::Arrived)
+        image.abandon(upload, clock.now()).map_err(Refused::Arrived)
     };
     let event = EventId::new(ids.ulid());
     let image = match change_image(images, (caller.project, image), event, decide).await {
@@ -147,7 +149,7 @@ pub async fn abort_upload(
         Err(error @ (ChangeError::Repeated(_) | ChangeError::QuotaExceeded)) => {
             return Err(Problem::internal(error.to_string()));
         }
-        Err(ChangeError::Contended) => {
+        Err(ChangeError::Contended | ChangeError::OriginalMoved) => {
             return Err(Problem::conflict("Others are changing the image at this moment. Try again."));
         }
     };

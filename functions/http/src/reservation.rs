@@ -2,10 +2,10 @@
 
 use shared::domain::error::{CommitError, FindImageError};
 use shared::domain::idempotency::{Attempt, Record};
-use shared::domain::image::{ACCEPTED_TYPES, Change, Declared, Image, MAXIMUM_BYTES, NewImage};
+use shared::domain::image::{Change, Image, NewImage};
 use shared::domain::parts::Multipart;
 use shared::domain::{Clock, EventId, Ids, ImageId, UploadId};
-use shared::http::{Caller, FieldError, Problem, same_request};
+use shared::http::{Caller, Problem, same_request};
 use shared::media::{AbortParts, BeginParts};
 use shared::platform::{chain, recall};
 use shared::store::{CommitImage, FindImage, FindProject, RecallAttempt};
@@ -17,22 +17,6 @@ pub enum Reservation {
     New(Box<Change>),
     /// There is nothing left to do.
     Made(Box<Image>),
-}
-
-/// Checks what a client announces. `pointer` says where it said the size.
-pub fn declared(content_type: String, bytes: u64, pointer: &str) -> Result<Declared, Problem> {
-    if !ACCEPTED_TYPES.contains(&content_type.as_str()) {
-        let accepted = ACCEPTED_TYPES.join(", ");
-        return Err(Problem::unsupported_media(format!("The media type must be one of {accepted}.")));
-    }
-    if bytes == 0 {
-        let detail = "must be the size of the file, at least 1".to_owned();
-        return Err(Problem::invalid_fields(vec![FieldError { pointer: pointer.to_owned(), detail }]));
-    }
-    if bytes > MAXIMUM_BYTES {
-        return Err(Problem::too_large(format!("An upload has at most {MAXIMUM_BYTES} bytes.")));
-    }
-    Ok(Declared { content_type, bytes })
 }
 
 /// Finds out whether the request was made before, and what is to be reserved if not.

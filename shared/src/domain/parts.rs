@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{Change, Failure, Image, State};
+use super::image::{Change, Failure, Image, Replacement, State};
 use super::{Time, UploadId};
 
 /// How many bytes each part has but the last, where the client follows our plan: few requests, and not much to
@@ -126,12 +126,23 @@ pub fn bare(etag: &str) -> &str {
 impl Image {
     /// Whether this is an upload for the image's bytes.
     pub fn has_upload(&self, upload: UploadId) -> bool {
-        upload == self.upload
+        upload == self.upload || self.replacement_by(upload).is_some()
+    }
+
+    fn replacement_by(&self, upload: UploadId) -> Option<&Replacement> {
+        self.replacement.as_ref().filter(|replacement| replacement.upload == upload)
     }
 
     /// Whether the bytes of this upload are still to come.
     pub fn awaits(&self, upload: UploadId) -> bool {
-        self.has_upload(upload) && matches!(self.state, State::Pending)
+        match &self.state {
+            State::Pending => upload == self.upload,
+            State::Ready { .. } => self.replacement_by(upload).is_some_and(|new| new.lease.is_none()),
+            State::Processing { .. }
+            | State::Failed { .. }
+            | State::Trashed { .. }
+            | State::Purging { .. } => false,
+        }
     }
 
     /// What is known of this upload, if it is sent in parts.
@@ -140,17 +151,17 @@ impl Image {
     }
 
     /// Gives up an upload whose bytes have not arrived. `None` if nobody waits for them any more.
-    pub fn abandon(&self, now: Time) -> Result<Option<Change>, Arrived> {
+    pub fn abandon(&self, upload: UploadId, now: Time) -> Result<Option<Change>, Arrived> {
+        if self.awaits(upload) {
+            let failure = Failure {
+                code: ABORTED.into(),
+                detail: "The upload was aborted. Reserve a new one to send the picture.".into(),
+                retryable: false,
+            };
+            return Ok(Some(self.fail(failure, now)));
+        }
         match &self.state {
-            State::Pending => Ok(Some(self.fail(
-                Failure {
-                    code: ABORTED.into(),
-                    detail: "The upload was aborted. Reserve a new one to send the picture.".into(),
-                    retryable: false,
-                },
-                now,
-            ))),
-            State::Processing { .. } | State::Ready { .. } => Err(Arrived),
+            State::Pending | State::Processing { .. } | State::Ready { .. } => Err(Arrived),
             State::Failed { .. } | State::Trashed { .. } | State::Purging { .. } => Ok(None),
         }
     }

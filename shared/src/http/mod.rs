@@ -6,6 +6,7 @@ mod conditional;
 mod idempotency;
 mod problem;
 mod respond;
+mod upload;
 mod view;
 
 pub use body::{body, query};
@@ -14,4 +15,5 @@ pub use conditional::{if_match, if_none_match};
 pub use idempotency::{attempt, same_request};
 pub use problem::{FieldError, Problem};
 pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use upload::{created_upload, declared};
 pub use view::{ImageRow, ImageView};

@@ -184,6 +184,7 @@ impl From<EditImageError> for Problem {
         match error {
             EditImageError::NotFound => Self::not_found("image"),
             EditImageError::Purging => Self::gone("The image is being deleted for good."),
+            EditImageError::Busy(detail) => Self::conflict(detail),
             EditImageError::Stale { current } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",
@@ -208,6 +209,7 @@ impl From<CommitError> for Problem {
             CommitError::QuotaExceeded => Self::quota_exceeded(),
             CommitError::Unavailable(error) => error.into(),
             CommitError::Repeated(_) => Self::conflict("This request has taken effect already."),
+            CommitError::OriginalMoved => Self::internal(error),
             CommitError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
         }
     }

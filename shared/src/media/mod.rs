@@ -14,7 +14,8 @@ use aws_sdk_s3::Client;
 
 pub use multipart::{AbortParts, BeginParts, FindUpload, JoinParts, ListParts, PartTarget, SignPart};
 pub use objects::{
-    DeleteUpload, EraseObjects, ReadUpload, ReadVariant, StoreOriginal, StoreVariant, VariantBody,
+    DeleteUpload, EraseObjects, EraseOriginals, ListOriginals, ReadUpload, ReadVariant, StoreOriginal,
+    StoreVariant, StoredOriginal, VariantBody,
 };
 pub use presign::{PresignForm, PresignUpload, UploadMethod, UploadTarget};
 

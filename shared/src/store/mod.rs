@@ -10,6 +10,7 @@ mod idempotency;
 mod images;
 mod item;
 mod keys;
+mod originals;
 mod projects;
 mod quota;
 mod rows;
@@ -24,6 +25,7 @@ pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
 pub use idempotency::{RecallAttempt, RecordAttempt};
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
+pub use originals::{FindOriginal, ReleaseOriginals};
 pub use projects::{CreateProject, FindKey, FindProject, KnownProjects};
 
 /// The table.

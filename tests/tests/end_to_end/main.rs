@@ -9,4 +9,5 @@ mod deliver;
 mod faults;
 mod isolation;
 mod local_stack;
+mod multipart;
 mod upload;

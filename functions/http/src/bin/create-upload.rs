@@ -3,14 +3,14 @@
 //! The bytes never pass through here: the client sends them to S3, as a whole or in parts, and the object-created
 //! event moves the image on (see `process-upload`).
 
-use functions_http::reservation::{Reservation, declared, prepare, reserve, reserve_in_parts};
+use functions_http::reservation::{Reservation, prepare, reserve, reserve_in_parts};
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, unless_blank};
 use shared::domain::image::{Image, NewImage};
 use shared::domain::parts::PART_BYTES;
-use shared::domain::{Clock, Ids, ImageId, Scope, UploadId, UserId, Visibility};
-use shared::http::{Caller, FieldError, Problem, attempt, body, created};
+use shared::domain::{Clock, Ids, Scope, UserId, Visibility};
+use shared::http::{Caller, FieldError, Problem, attempt, body, created_upload, declared};
 use shared::media::{AbortParts, BeginParts, PresignUpload, UploadMethod, UploadTarget};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
@@ -51,14 +51,6 @@ enum Method {
     Multipart,
 }
 
-#[derive(Debug, Serialize)]
-struct CreatedUpload {
-    id: UploadId,
-    image: ImageId,
-    #[serde(flatten)]
-    target: Target,
-}
-
 /// Where to send the bytes.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -81,7 +73,7 @@ struct PartsTarget {
 
 impl NewUpload {
     fn check(self, caller: &Caller) -> Result<(NewImage, Method), Problem> {
-        let declared = declared(self.content_type, self.bytes, "/bytes")?;
+        let declared = declared(self.content_type, self.bytes)?;
         if self.owner.is_some() && caller.user.is_some() {
             let detail = "is the user of the token; leave it out".to_owned();
             return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
@@ -117,8 +109,7 @@ async fn create_upload(
         Method::Put => Target::Whole(uploads.presign_upload(&image, UploadMethod::Put, clock.now()).await?),
         Method::Multipart => Target::Parts(in_parts(&image)),
     };
-    let upload = CreatedUpload { id: image.upload, image: image.id, target };
-    created(&format!("/v1/images/{}", image.id), &upload)
+    created_upload(&image, target)
 }
 
 fn in_parts(image: &Image) -> PartsTarget {
@@ -149,7 +140,7 @@ mod tests {
     use shared::domain::image::{Change, Declared, MAXIMUM_BYTES, State};
     use shared::domain::parts::Multipart;
     use shared::domain::quota::Limits;
-    use shared::domain::{EventId, EventKind, Project, ProjectId, Time, Unavailable};
+    use shared::domain::{EventId, EventKind, ImageId, Project, ProjectId, Time, Unavailable};
     use shared::platform::SystemRandom;
     use std::collections::BTreeMap;
     use std::sync::Mutex;

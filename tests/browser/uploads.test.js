@@ -1,0 +1,174 @@
+// Unmodified versions of Uppy in a real browser, against the local stack.
+//
+// TINTYPE is the stack's binary; SITES has a directory for each version, with a page in it.
+
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { Stack, png, ports, until } from './stack.js'
+
+const { TINTYPE, SITES, CHROMIUM = '/usr/bin/chromium' } = process.env
+const VERSIONS = ['uppy-5', 'uppy-6']
+const SMALL = png(300)
+const LARGE = png(2200)
+const PART = 5 * 1024 * 1024
+
+let directory, port, stack, token, browser, site, page, network
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'browser-'))
+  port = await ports()
+  stack = await Stack.start(TINTYPE, directory, port)
+  // What a page gets: it opens uploads and nothing else.
+  token = (await stack.call('POST', '/v1/keys', { name: 'Page', scopes: ['uploads:create'] })).key
+  // None of what a browser does beside showing the page.
+  const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run']
+  quiet.push('--disable-background-networking', '--disable-component-update', '--disable-sync')
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: quiet })
+  site = await serve()
+})
+
+after(async () => {
+  await browser?.close()
+  site?.close()
+  await stack?.end('SIGTERM')
+  await rm(directory, { recursive: true, force: true })
+})
+
+// The application's site, which is another origin than the API.
+async function serve() {
+  const pictures = { '/small.png': SMALL, '/large.png': LARGE }
+  const server = createServer(async (request, response) => {
+    const { pathname, searchParams } = new URL(request.url, 'http://site')
+    if (pathname === '/page.js') {
+      const version = new URL(request.headers.referer).searchParams.get('version') ?? searchParams.get('version')
+      response.setHeader('content-type', 'text/javascript')
+      response.end(await readFile(join(SITES, version, 'page.js')))
+    } else if (pictures[pathname]) {
+      response.setHeader('content-type', 'image/png')
+      response.end(pictures[pathname])
+    } else {
+      response.setHeader('content-type', 'text/html')
+      response.setHeader('referrer-policy', 'unsafe-url')
+      response.end(await readFile(new URL('page.html', import.meta.url)))
+    }
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return server
+}
+
+// How a version is told where the server is, and who asks.
+function options(version, shouldUseMultipart) {
+  const signer = {
+    'uppy-5': { endpoint: stack.api, headers: { authorization: `Bearer ${token}` } },
+    'uppy-6': { companionEndpoint: `${stack.api}/with/${token}` },
+  }
+  return { ...signer[version], shouldUseMultipart }
+}
+
+const seen = () => page.evaluate(() => window.seen)
+// Before the first part is there, an upload is only begun: cut it in the middle of the second.
+const inTheMiddle = () => until('the second part', async () => {
+  const { bytes, error } = await seen()
+  assert.equal(error, null)
+  return bytes > PART + 100_000
+})
+const upload = () => page.evaluate(() => { window.uppy.upload().catch((error) => { window.seen.error = String(error) }) })
+const slowly = (bytes) => network.send('Network.emulateNetworkConditions', {
+  offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes,
+})
+const image = () => until('the upload', async () => (await seen()).image)
+
+async function begin(version, multipart, file, meta = {}) {
+  await page.goto(`http://127.0.0.1:${site.address().port}/?version=${version}`)
+  await page.evaluate((options) => window.begin(options), options(version, multipart))
+  await page.evaluate(([file, meta]) => window.add(file, meta), [file, meta])
+}
+
+async function is(bytes) {
+  const id = await image()
+  const now = await stack.settled(id)
+  assert.equal(now.state, 'ready', JSON.stringify(now))
+  assert.equal(now.sha256, createHash('sha256').update(bytes).digest('hex'))
+  assert.ok((await stack.original(id)).equals(bytes), 'the original is what was sent')
+  assert.equal(await stack.unfinished(), 0)
+  return now
+}
+
+for (const version of VERSIONS) {
+  describe(version, { timeout: 180_000 }, () => {
+    beforeEach(async () => {
+      await page?.context().close()
+      page = await (await browser.newContext()).newPage()
+      page.on('console', (message) => { if (message.type() === 'error') console.error(message.text()) })
+      network = await page.context().newCDPSession(page)
+      await network.send('Network.enable')
+    })
+
+    test('a small file goes in one request', async () => {
+      await begin(version, false, '/small.png', { title: 'Noise' })
+      await upload()
+      assert.equal((await is(SMALL)).title, 'Noise')
+    })
+
+    test('a page may say how large the file is', async () => {
+      await begin(version, false, '/small.png', { size: SMALL.length })
+      await upload()
+      await is(SMALL)
+    })
+
+    test('a large file goes in parts', async () => {
+      await begin(version, true, '/large.png')
+      await upload()
+      await is(LARGE)
+      assert.equal((await seen()).parts, Math.ceil(LARGE.length / PART))
+    })
+
+    test('a connection that is lost in the middle costs a part', async () => {
+      await begin(version, true, '/large.png')
+      await slowly(4_000_000)
+      await upload()
+      await inTheMiddle()
+      await page.context().setOffline(true)
+      if (version === 'uppy-6') await until('the error', async () => (await seen()).error)
+      await page.context().setOffline(false)
+      // The newer version waits to be asked; the older one goes on by itself.
+      if (version === 'uppy-6') await page.evaluate(() => { window.uppy.retryAll() })
+      await is(LARGE)
+    })
+
+    test('who cancels leaves nothing', async () => {
+      await begin(version, true, '/large.png')
+      await slowly(4_000_000)
+      await upload()
+      await inTheMiddle()
+      assert.equal(await stack.unfinished(), 1)
+      await page.evaluate(() => window.uppy.cancelAll())
+      await until('the upload to be given up', async () => await stack.unfinished() === 0)
+    })
+  })
+}
+
+describe('a server that dies', { timeout: 180_000 }, () => {
+  test('goes on where it was', async () => {
+    await page?.context().close()
+    page = await (await browser.newContext()).newPage()
+    network = await page.context().newCDPSession(page)
+    await network.send('Network.enable')
+    await begin('uppy-6', true, '/large.png')
+    await slowly(4_000_000)
+    await upload()
+    await inTheMiddle()
+    await stack.end('SIGKILL')
+    await until('the error', async () => (await seen()).error)
+    stack = await Stack.start(TINTYPE, directory, port)
+    assert.equal(await stack.unfinished(), 1)
+    await page.evaluate(() => { window.uppy.retryAll() })
+    await is(LARGE)
+  })
+})
