@@ -10,4 +10,6 @@ mod faults;
 mod isolation;
 mod local_stack;
 mod multipart;
+mod once;
+mod originals;
 mod upload;
