@@ -14,11 +14,9 @@ import { Stack, png, ports, until } from './stack.js'
 
 const { TINTYPE, SITES, CHROMIUM = '/usr/bin/chromium' } = process.env
 const VERSIONS = ['uppy-5', 'uppy-6']
-const SMALL = png(300)
-const LARGE = png(2200)
 const PART = 5 * 1024 * 1024
 
-let directory, port, stack, token, browser, site, page, network
+let directory, port, stack, token, browser, site, page, network, small, large
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'browser-'))
@@ -40,18 +38,26 @@ after(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
+// New pictures each time: the same bytes would share one original.
+beforeEach(async () => {
+  [small, large] = [png(300), png(2200)]
+  await page?.context().close()
+  page = await (await browser.newContext()).newPage()
+  network = await page.context().newCDPSession(page)
+  await network.send('Network.enable')
+})
+
 // The application's site, which is another origin than the API.
 async function serve() {
-  const pictures = { '/small.png': SMALL, '/large.png': LARGE }
   const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url, 'http://site')
     if (pathname === '/page.js') {
       const version = new URL(request.headers.referer).searchParams.get('version') ?? searchParams.get('version')
       response.setHeader('content-type', 'text/javascript')
       response.end(await readFile(join(SITES, version, 'page.js')))
-    } else if (pictures[pathname]) {
+    } else if (pathname.endsWith('.png')) {
       response.setHeader('content-type', 'image/png')
-      response.end(pictures[pathname])
+      response.end(pathname === '/small.png' ? small : large)
     } else {
       response.setHeader('content-type', 'text/html')
       response.setHeader('referrer-policy', 'unsafe-url')
@@ -102,31 +108,23 @@ async function is(bytes) {
 
 for (const version of VERSIONS) {
   describe(version, { timeout: 180_000 }, () => {
-    beforeEach(async () => {
-      await page?.context().close()
-      page = await (await browser.newContext()).newPage()
-      page.on('console', (message) => { if (message.type() === 'error') console.error(message.text()) })
-      network = await page.context().newCDPSession(page)
-      await network.send('Network.enable')
-    })
-
     test('a small file goes in one request', async () => {
       await begin(version, false, '/small.png', { title: 'Noise' })
       await upload()
-      assert.equal((await is(SMALL)).title, 'Noise')
+      assert.equal((await is(small)).title, 'Noise')
     })
 
     test('a page may say how large the file is', async () => {
-      await begin(version, false, '/small.png', { size: SMALL.length })
+      await begin(version, false, '/small.png', { size: small.length })
       await upload()
-      await is(SMALL)
+      await is(small)
     })
 
     test('a large file goes in parts', async () => {
       await begin(version, true, '/large.png')
       await upload()
-      await is(LARGE)
-      assert.equal((await seen()).parts, Math.ceil(LARGE.length / PART))
+      await is(large)
+      assert.equal((await seen()).parts, Math.ceil(large.length / PART))
     })
 
     test('a connection that is lost in the middle costs a part', async () => {
@@ -139,7 +137,7 @@ for (const version of VERSIONS) {
       await page.context().setOffline(false)
       // The newer version waits to be asked; the older one goes on by itself.
       if (version === 'uppy-6') await page.evaluate(() => { window.uppy.retryAll() })
-      await is(LARGE)
+      await is(large)
     })
 
     test('who cancels leaves nothing', async () => {
@@ -156,10 +154,6 @@ for (const version of VERSIONS) {
 
 describe('a server that dies', { timeout: 180_000 }, () => {
   test('goes on where it was', async () => {
-    await page?.context().close()
-    page = await (await browser.newContext()).newPage()
-    network = await page.context().newCDPSession(page)
-    await network.send('Network.enable')
     await begin('uppy-6', true, '/large.png')
     await slowly(4_000_000)
     await upload()
@@ -169,6 +163,6 @@ describe('a server that dies', { timeout: 180_000 }, () => {
     stack = await Stack.start(TINTYPE, directory, port)
     assert.equal(await stack.unfinished(), 1)
     await page.evaluate(() => { window.uppy.retryAll() })
-    await is(LARGE)
+    await is(large)
   })
 })

@@ -93,15 +93,17 @@ async fn complete(
     images: &impl FindImage, uploads: &(impl FindUpload + ListParts + JoinParts), caller: &Caller,
     image: Image, upload: UploadId, sent: Option<&[SentPart]>,
 ) -> Result<Image, Problem> {
+    let mut refusal = Problem::conflict("The bytes have not arrived. Send them first.");
     if let Some(multipart) = image.multipart_of(upload)
         && let Some(stored) = uploads.list_parts(&image, multipart).await?
     {
         let parts = multipart.joined(image.declared.bytes, sent, stored)?;
         match uploads.join_parts(&image, multipart, &parts).await {
             Ok(()) => return Ok(image),
-            // Somebody else completed or aborted it just now.
+            // Somebody else completed or aborted it just now, or is about to have done so.
             Err(JoinPartsError::Gone) => {}
-            Err(error) => return Err(error.into()),
+            Err(error @ JoinPartsError::Refused(_)) => refusal = error.into(),
+            Err(error @ JoinPartsError::Unavailable(_)) => return Err(error.into()),
         }
     }
     if uploads.find_upload(&image, upload).await?.is_some() {
@@ -111,7 +113,7 @@ async fn complete(
     // after the image says what became of it.
     let image = find_upload(images, caller, (image.id, upload)).await?;
     if image.awaits(upload) {
-        return Err(Problem::conflict("The bytes have not arrived. Send them first."));
+        return Err(refusal);
     }
     arrived(image)
 }
