@@ -16,7 +16,7 @@ const { TINTYPE, SITES, CHROMIUM = '/usr/bin/chromium' } = process.env
 const VERSIONS = ['uppy-5', 'uppy-6']
 const PART = 5 * 1024 * 1024
 
-let directory, port, stack, token, browser, site, page, network, small, large
+let directory, port, stack, token, browser, site, page, network, puts, small, large
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'browser-'))
@@ -43,6 +43,8 @@ beforeEach(async () => {
   [small, large] = [png(300), png(2200)]
   await page?.context().close()
   page = await (await browser.newContext()).newPage()
+  puts = []
+  page.on('request', (request) => { if (request.method() === 'PUT') puts.push(request.url()) })
   network = await page.context().newCDPSession(page)
   await network.send('Network.enable')
 })
@@ -90,9 +92,12 @@ const slowly = (bytes) => network.send('Network.emulateNetworkConditions', {
 })
 const image = () => until('the upload', async () => (await seen()).image)
 
-async function begin(version, multipart, file, meta = {}) {
+// How often the bytes of a part were sent, in full or not.
+const sent = (part) => puts.filter((url) => new URL(url).searchParams.get('partNumber') === String(part)).length
+
+async function begin(version, multipart, file, meta = {}, more = {}) {
   await page.goto(`http://127.0.0.1:${site.address().port}/?version=${version}`)
-  await page.evaluate((options) => window.begin(options), options(version, multipart))
+  await page.evaluate((options) => window.begin(options), { ...options(version, multipart), ...more })
   await page.evaluate(([file, meta]) => window.add(file, meta), [file, meta])
 }
 
@@ -128,7 +133,8 @@ for (const version of VERSIONS) {
     })
 
     test('a connection that is lost in the middle costs a part', async () => {
-      await begin(version, true, '/large.png')
+      // One part after the other.
+      await begin(version, true, '/large.png', {}, { limit: 1 })
       await slowly(4_000_000)
       await upload()
       await inTheMiddle()
@@ -138,6 +144,8 @@ for (const version of VERSIONS) {
       // The newer version waits to be asked; the older one goes on by itself.
       if (version === 'uppy-6') await page.evaluate(() => { window.uppy.retryAll() })
       await is(large)
+      assert.equal(sent(1), 1)
+      assert.ok(sent(2) > 1, 'it was lost on the way')
     })
 
     test('who cancels leaves nothing', async () => {
@@ -164,5 +172,6 @@ describe('a server that dies', { timeout: 180_000 }, () => {
     assert.equal(await stack.unfinished(), 1)
     await page.evaluate(() => { window.uppy.retryAll() })
     await is(large)
+    assert.equal(sent(1), 1)
   })
 })
