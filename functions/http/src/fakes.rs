@@ -230,7 +230,7 @@ impl RecallAttempt for World {
 }
 
 impl RecordAttempt for World {
-    async fn record_attempt(&self, record: &Record) -> Result<Option<Record>, Unavailable> {
+    async fn record_attempt(&self, record: &Record, _: Time) -> Result<Option<Record>, Unavailable> {
         self.records.lock().unwrap().push(record.clone());
         Ok(None)
     }

@@ -82,7 +82,7 @@ pub async fn complete_upload(
     };
     if let Some(attempt) = attempt {
         let record = attempt.done(vec![id.to_string(), upload.to_string()], now);
-        if let Some(other) = images.record_attempt(&record).await? {
+        if let Some(other) = images.record_attempt(&record, now).await? {
             same_request(&attempt, other)?;
         }
     }
@@ -138,7 +138,8 @@ pub async fn abort_upload(
         if !caller.access().sees(image) || !image.has_upload(upload) {
             return Err(Refused::NotFound);
         }
-        image.abandon(upload, clock.now()).map_err(Refused::Arrived)
+        let change = image.abandon(upload, clock.now()).map_err(Refused::Arrived)?;
+        Ok(change.map(|change| change.traced(caller.trace.clone())))
     };
     let event = EventId::new(ids.ulid());
     let image = match change_image(images, (caller.project, image), event, decide).await {

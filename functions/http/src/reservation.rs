@@ -30,10 +30,10 @@ pub async fn prepare(
     }
     let project = projects.find_project(caller.project, now).await?;
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
-    let (image, upload) = (ImageId::new(ids.ulid()), UploadId::new(ids.ulid()));
+    let (image, upload) = (ImageId::made_at(now, ids.ulid()), UploadId::new(ids.ulid()));
     let record = attempt.map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
     let change = Image::reserve(image, upload, caller.project, new, now).within(project.limits).once(record);
-    Ok(Reservation::New(Box::new(change)))
+    Ok(Reservation::New(Box::new(change.traced(caller.trace.clone()))))
 }
 
 /// Writes a reservation, unless the same request just did.

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::details::{Details, UserId};
+use super::details::{Details, Unfit, UserId};
 use super::idempotency::Record;
 use super::parts::Multipart;
 use super::preset::Variant;
 use super::quota::Limits;
-use super::{EventKind, ImageId, ProjectId, Time, UploadId};
+use super::{EventKind, ImageId, ProjectId, Time, TraceParent, UploadId};
 
 /// How long a client has to send its bytes.
 pub const UPLOAD_WINDOW: Duration = Duration::from_hours(1);
@@ -276,7 +276,7 @@ pub enum DueKind {
     Upload,
     /// A trashed image whose time is up.
     Purge,
-    /// Bytes that were replaced and are still there.
+    /// Objects that are not where they belong: bytes that were replaced, variants on the other side.
     Erase,
 }
 
@@ -316,6 +316,9 @@ pub struct Image {
     pub version: u64,
     /// Raised by functions' changes.
     pub revision: u64,
+    /// The trace of the request that last changed it, which what follows from that belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
@@ -331,6 +334,9 @@ pub struct Image {
     /// Uploads whose bytes were replaced and are to be erased.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<Superseded>,
+    /// Whether variants may lie where the image was to be seen before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving: bool,
     /// Keys of originals that nobody refers to any more and that are to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doomed: Vec<String>,
@@ -346,6 +352,9 @@ pub struct Replacement {
     pub upload: UploadId,
     /// What the client announced.
     pub declared: Declared,
+    /// Whether they are no new bytes at all but the image's own original, to be rendered anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// Who works on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -376,6 +385,31 @@ pub struct Etag {
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}.{}\"", self.version, self.revision)
+    }
+}
+
+impl Visibility {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Private => Self::Public,
+            Self::Public => Self::Private,
+        }
+    }
+}
+
+impl Image {
+    /// Since when it is in the trash, if it is there.
+    pub const fn trashed_at(&self) -> Option<Time> {
+        match self.state {
+            State::Trashed { trashed_at, .. } => Some(trashed_at),
+            State::Pending
+            | State::Processing { .. }
+            | State::Ready { .. }
+            | State::Failed { .. }
+            | State::Purging { .. } => None,
+        }
     }
 }
 
@@ -417,6 +451,12 @@ impl Change {
         Self { within: Some(limits), ..self }
     }
 
+    /// As a part of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceParent>) -> Self {
+        Self { image: Image { trace, ..self.image }, ..self }
+    }
+
     /// Only if the request has not taken effect already.
     #[must_use]
     pub fn once(self, record: Option<Record>) -> Self {
@@ -446,6 +486,28 @@ pub enum NotReplaceable {
     BeingPurged,
     /// Others are still awaited or being worked on.
     Busy,
+}
+
+/// Why something else cannot be said of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotEditable {
+    /// Its bytes are being deleted.
+    BeingPurged,
+    /// It would be no image afterwards.
+    Unfit(Unfit),
+}
+
+/// Why an image cannot be deleted for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotInTrash;
+
+/// Why an image cannot be rendered anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotProcessable {
+    /// It cannot get new bytes either.
+    NotReplaceable(NotReplaceable),
+    /// Its bytes could not be used, and never will be.
+    Failed,
 }
 
 /// What a timer makes of an image that fell due.

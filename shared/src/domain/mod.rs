@@ -17,6 +17,7 @@ pub mod secret;
 pub mod signed_path;
 pub mod summary;
 pub mod time;
+pub mod trace;
 
 pub use access::Access;
 pub use details::UserId;
@@ -29,3 +30,4 @@ pub use preset::{PictureName, PresetName, Variant, VariantFormat};
 pub use project::Project;
 pub use secret::Secret;
 pub use time::{Clock, Time};
+pub use trace::TraceParent;

@@ -6,14 +6,27 @@ use serde::de::DeserializeOwned;
 
 use super::{FieldError, Problem};
 
+const JSON: &str = "application/json";
+
 /// Reads a JSON body. Unknown fields are refused where the type denies them, with the place named.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    read(request, &[JSON])
+}
+
+/// Reads a merge patch (RFC 7396), which many clients send as plain JSON.
+pub fn merge_patch<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    read(request, &["application/merge-patch+json", JSON])
+}
+
+fn read<T: DeserializeOwned>(request: &Request, media_types: &[&str]) -> Result<T, Problem> {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = media_type.is_some_and(|value| {
-        value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        media_types.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
     });
     if !is_json {
-        return Err(Problem::unsupported_media("Send the body as `Content-Type: application/json`."));
+        let detail = format!("Send the body as `Content-Type: {}`.", media_types.join("` or `"));
+        return Err(Problem::unsupported_media(detail));
     }
     let bytes: &[u8] = match request.body() {
         Body::Text(text) => text.as_bytes(),

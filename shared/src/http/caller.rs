@@ -5,7 +5,13 @@ use lambda_http::{Request, RequestExt as _};
 use serde_json::Value;
 
 use super::Problem;
-use crate::domain::{Access, ProjectId, Scope, UserId};
+use crate::domain::{Access, ProjectId, Scope, TraceParent, UserId};
+
+/// The trace that a request says it belongs to. A header that names none is passed over, as the specification
+/// wants.
+pub fn trace(request: &Request) -> Option<TraceParent> {
+    request.headers().get("traceparent").and_then(|value| value.to_str().ok()?.parse().ok())
+}
 
 /// The bearer of a valid key or token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +24,8 @@ pub struct Caller {
     pub id: String,
     /// What it may be used for.
     pub scopes: Vec<Scope>,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 impl Caller {
@@ -40,12 +48,12 @@ impl Caller {
             (Some(user), _) => format!("user:{user}"),
             (None, key) => key.unwrap_or_default().to_owned(),
         };
-        Ok(Self { project, user, id, scopes })
+        Ok(Self { project, user, id, scopes, trace: trace(request) })
     }
 
     /// What of the project they get to see.
     pub fn access(&self) -> Access {
-        Access { project: self.project, user: self.user.clone() }
+        Access { project: self.project, user: self.user.clone(), trace: self.trace.clone() }
     }
 
     /// Goes on only with a key that has the scope, or is an administrator's.

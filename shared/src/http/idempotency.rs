@@ -59,7 +59,13 @@ mod tests {
     use crate::domain::ProjectId;
 
     fn caller() -> Caller {
-        Caller { project: ProjectId::new(1.into()), user: None, id: "key_1".into(), scopes: vec![] }
+        Caller {
+            project: ProjectId::new(1.into()),
+            user: None,
+            id: "key_1".into(),
+            scopes: vec![],
+            trace: None,
+        }
     }
 
     fn request(keys: &[&str], path: &str, body: &str) -> Request {

@@ -25,6 +25,13 @@ pub fn created<T: Serialize>(location: &str, value: &T) -> Result<Response<Body>
     Ok(response)
 }
 
+/// 202: it will be done.
+pub fn accepted() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
 /// 204.
 pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::Empty);

@@ -14,8 +14,8 @@ use aws_sdk_s3::Client;
 
 pub use multipart::{AbortParts, BeginParts, FindUpload, JoinParts, ListParts, PartTarget, SignPart};
 pub use objects::{
-    DeleteUpload, EraseObjects, EraseOriginals, ListOriginals, ReadUpload, ReadVariant, StoreOriginal,
-    StoreVariant, StoredOriginal, VariantBody,
+    AnnounceUpload, CopyVariants, DeleteUpload, EraseObjects, EraseOriginals, EraseVariants, ListOriginals,
+    ReadUpload, ReadVariant, StoreOriginal, StoreVariant, StoredOriginal, UploadOriginal, VariantBody,
 };
 pub use presign::{PresignForm, PresignUpload, UploadMethod, UploadTarget};
 

@@ -2,14 +2,16 @@
 
 use std::future::Future;
 
-use ::http::{HeaderValue, Response, Uri, header};
+use ::http::{HeaderName, HeaderValue, Response, Uri, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use tracing::Instrument as _;
 
 use super::telemetry::chain;
-use crate::http::Problem;
+use crate::domain::TraceParent;
+use crate::http::{Problem, trace};
 
 /// Answers requests until Lambda has no more. A problem is logged here, once, with its cause; the caller
 /// gets the document without it.
@@ -21,10 +23,16 @@ where
     let handler = &handler;
     let adapter = Adapter::from(service_fn(move |request: Request| async move {
         let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
-        let response = handler(request).await.unwrap_or_else(|problem| {
-            log(&problem, &id);
+        let trace = trace(&request);
+        let span = tracing::info_span!("request", trace_id = trace.as_ref().map(TraceParent::trace_id));
+        let response = handler(request).instrument(span.clone()).await;
+        let mut response = response.unwrap_or_else(|problem| {
+            span.in_scope(|| log(&problem, &id));
             problem.into_response(&id)
         });
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
         Ok::<_, Error>(response)
     }));
     lambda_runtime::run(adapter.map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent {
@@ -33,6 +41,9 @@ where
     }))
     .await
 }
+
+/// What every answer carries: the id by which the log is searched.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a query may not hold as it is (<https://url.spec.whatwg.org/#query-percent-encode-set>).
 const NOT_IN_QUERIES: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');

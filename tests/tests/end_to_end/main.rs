@@ -7,6 +7,7 @@ mod bad_input;
 mod crashes;
 mod deliver;
 mod faults;
+mod images;
 mod isolation;
 mod local_stack;
 mod multipart;
