@@ -89,25 +89,71 @@ export class Stack {
   }
 }
 
+// What a page gets: a key that opens uploads and nothing else. It is written behind the API's back, like the first.
+export async function pageKey(stack) {
+  const table = { TableName: stack.resources.Table }
+  const [, first] = stack.key.split('_')
+  const row = { PK: { S: `K#key_${first}` }, SK: { S: 'KEY' } }
+  const { Item: item } = await dynamodb(stack, 'GetItem', { ...table, Key: row })
+  const ulid = Array.from(randomBytes(26), (byte) => '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[byte % 32]).join('')
+  const [id, secret] = [`0${ulid.slice(1)}`, randomBytes(32)]
+  const text = (value) => ({ S: value })
+  const page = {
+    ...item,
+    PK: text(`K#key_${id}`),
+    GSI1SK: text(`key_${id}`),
+    id: text(`key_${id}`),
+    secret_hash: text(createHash('sha256').update(secret).digest('hex')),
+    scopes: { L: [text('uploads:create')] },
+  }
+  await dynamodb(stack, 'PutItem', { ...table, Item: page })
+  return `tt_${id}_${secret.toString('base64url')}`
+}
+
+async function dynamodb(stack, operation, input) {
+  const [body, amz] = [JSON.stringify(input), date()]
+  const { host } = new URL(stack.dynamodb)
+  const names = 'host;x-amz-date;x-amz-target'
+  const target = `DynamoDB_20120810.${operation}`
+  const request = ['POST', '/', '', `host:${host}`, `x-amz-date:${amz}`, `x-amz-target:${target}`, '', names, sha256(body)]
+  const scope = `${amz.slice(0, 8)}/${stack.region}/dynamodb/aws4_request`
+  const credential = `Credential=${stack.access_key}/${scope}`
+  const signature = `Signature=${sign(stack, scope, amz, request)}`
+  const authorization = `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=${names}, ${signature}`
+  const headers = { authorization, 'x-amz-date': amz, 'x-amz-target': target, 'content-type': 'application/x-amz-json-1.0' }
+  const answer = await fetch(`${stack.dynamodb}/`, { method: 'POST', headers, body })
+  if (!answer.ok) throw new Error(await answer.text())
+  return answer.json()
+}
+
+const sha256 = (text) => createHash('sha256').update(text).digest('hex')
+const date = () => new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
+function sign({ secret_key }, scope, amz, request) {
+  const text = ['AWS4-HMAC-SHA256', amz, scope, sha256(request.join('\n'))].join('\n')
+  const hmac = (key, part) => createHmac('sha256', key).update(part)
+  const key = scope.split('/').reduce((key, part) => hmac(key, part).digest(), `AWS4${secret_key}`)
+  return hmac(key, text).digest('hex')
+}
+
 // A URL that root may read: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-function presigned({ s3, access_key, secret_key, region }, path, more = {}) {
-  const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-  const scope = `${date.slice(0, 8)}/${region}/s3/aws4_request`
-  const { host } = new URL(s3)
+function presigned(stack, path, more = {}) {
+  const amz = date()
+  const scope = `${amz.slice(0, 8)}/${stack.region}/s3/aws4_request`
+  const { host } = new URL(stack.s3)
   const query = Object.entries({
     ...more,
     'X-Amz-Algorithm': 'AWS4-HMAC-SHA256',
-    'X-Amz-Credential': `${access_key}/${scope}`,
-    'X-Amz-Date': date,
+    'X-Amz-Credential': `${stack.access_key}/${scope}`,
+    'X-Amz-Date': amz,
     'X-Amz-Expires': '60',
     'X-Amz-SignedHeaders': 'host',
   })
   const names = query.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
   const canonical = names.sort().join('&')
-  const request = ['GET', path, canonical, `host:${host}`, '', 'host', 'UNSIGNED-PAYLOAD'].join('\n')
-  const text = ['AWS4-HMAC-SHA256', date, scope, createHash('sha256').update(request).digest('hex')].join('\n')
-  const key = scope.split('/').reduce((key, part) => createHmac('sha256', key).update(part).digest(), `AWS4${secret_key}`)
-  return `${s3}${path}?${canonical}&X-Amz-Signature=${createHmac('sha256', key).update(text).digest('hex')}`
+  const request = ['GET', path, canonical, `host:${host}`, '', 'host', 'UNSIGNED-PAYLOAD']
+  return `${stack.s3}${path}?${canonical}&X-Amz-Signature=${sign(stack, scope, amz, request)}`
 }
 
 // A PNG of noise, which nothing makes smaller, of this many pixels each way.
