@@ -4,6 +4,7 @@
 //! here, on the list of what is.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::image::{Change, Failure, Image, Replacement, State};
 use super::{Time, UploadId};
@@ -27,7 +28,7 @@ pub struct Multipart {
 }
 
 /// A part that S3 has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Part {
     /// Its place, from 1.
     pub number: u16,
@@ -38,7 +39,7 @@ pub struct Part {
 }
 
 /// A part that a client says it has sent.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SentPart {
     /// Its place, from 1.

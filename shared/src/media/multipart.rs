@@ -7,6 +7,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::objects::unavailable;
 use super::{Media, keys};
@@ -18,7 +19,7 @@ use crate::domain::{Time, Unavailable, UploadId};
 const NO_SUCH_UPLOAD: &str = "NoSuchUpload";
 
 /// Where to send one part, by `PUT`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartTarget {
     /// Its place, from 1.
     pub number: u16,

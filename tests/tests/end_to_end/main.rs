@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod costs;
 mod crashes;
 mod deliver;
 mod faults;
@@ -12,5 +13,6 @@ mod isolation;
 mod local_stack;
 mod multipart;
 mod once;
+mod operations;
 mod originals;
 mod upload;

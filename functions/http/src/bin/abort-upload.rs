@@ -3,12 +3,28 @@
 
 use functions_http::parts::abort_upload as abort;
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Ids, Scope};
+use shared::domain::{Clock, Ids, ImageId, Scope, UploadId};
 use shared::http::{Caller, Problem, no_content, path_parameter};
 use shared::media::AbortParts;
 use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, FindImage};
 
+/// Abort an upload
+///
+/// The image has failed then, with the code `upload-aborted`; what has arrived is deleted. To abort an upload again is to
+/// have aborted it.
+#[utoipa::path(
+    delete,
+    path = "/v1/images/{image}/uploads/{upload}",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(("image" = ImageId, Path, description = "The image."), ("upload" = UploadId, Path, description = "The upload.")),
+    responses(
+        (status = 204, description = "It is given up."),
+        (status = 404),
+        (status = 409, description = "The bytes have arrived already."),
+    )
+)]
 async fn abort_upload(
     images: &(impl FindImage + CommitImage), uploads: &impl AbortParts, ids: &impl Ids, clock: &impl Clock,
     request: Request,

@@ -9,25 +9,56 @@ use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::parts::SentPart;
 use shared::domain::{Clock, ImageId, Scope, UploadId};
-use shared::http::{Caller, Problem, body, json, path_parameter};
+use shared::http::{Caller, IdempotencyKey, Problem, body, json, path_parameter};
 use shared::media::{FindUpload, JoinParts, ListParts};
 use shared::platform::{Environment, serve};
 use shared::store::{FindImage, RecallAttempt, RecordAttempt};
+use utoipa::ToSchema;
 
 /// What a client says it has sent: nothing leaves the list to what is there.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "parts": [{ "number": 1, "etag": "9b2cf535f27731c974343645a3985328" }] })))]
 struct Completion {
     parts: Option<Vec<SentPart>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG", "image": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "state": "pending",
+})))]
 struct Completed {
     id: UploadId,
     image: ImageId,
+    #[schema(value_type = String)]
     state: &'static str,
 }
 
+/// Complete an upload
+///
+/// Puts the parts together: those that are named or, in an empty object, all that have arrived. To complete an upload
+/// again is to have completed it. One that is sent as a whole needs no completing; the answer says whether it is there.
+#[utoipa::path(
+    post,
+    path = "/v1/images/{image}/uploads/{upload}/complete",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(
+        ("image" = ImageId, Path, description = "The image."),
+        ("upload" = UploadId, Path, description = "The upload."),
+        IdempotencyKey,
+    ),
+    request_body = Completion,
+    responses(
+        (status = 202, description = "All bytes are there, and the image becomes ready by itself.", body = Completed),
+        (status = 400),
+        (status = 404),
+        (status = 409, description = "Bytes are missing."),
+        (status = 410, description = "The upload is over: aborted, or out of time."),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn complete_upload(
     images: &(impl FindImage + RecallAttempt + RecordAttempt),
     uploads: &(impl FindUpload + ListParts + JoinParts), clock: &impl Clock, request: Request,

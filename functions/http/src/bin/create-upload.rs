@@ -3,33 +3,45 @@
 //! The bytes never pass through here: the client sends them to S3, as a whole or in parts, and the object-created
 //! event moves the image on (see `process-upload`).
 
+use std::collections::BTreeMap;
+
 use functions_http::reservation::{Reservation, prepare, reserve, reserve_in_parts};
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
-use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, unless_blank};
+use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, or_blank, unless_blank};
 use shared::domain::image::{Image, NewImage};
 use shared::domain::parts::PART_BYTES;
-use shared::domain::{Clock, Ids, Scope, UserId, Visibility};
-use shared::http::{Caller, FieldError, Problem, attempt, body, created_upload, declared};
+use shared::domain::{Clock, Ids, Scope, Time, UserId, Visibility};
+use shared::http::{
+    Caller, CreatedUpload, FieldError, IdempotencyKey, Problem, accepted_types, attempt, body,
+    created_upload, declared,
+};
 use shared::media::{AbortParts, BeginParts, PresignUpload, UploadMethod, UploadTarget};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
+use utoipa::ToSchema;
 
 /// What a client announces.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "content_type": "image/jpeg", "bytes": 2_048_000, "title": "Harbour at dawn" })))]
 struct NewUpload {
+    #[schema(schema_with = accepted_types)]
     content_type: String,
+    /// The size of the file.
+    #[schema(minimum = 1, maximum = 104_857_600)]
     bytes: u64,
     #[serde(default)]
     method: Method,
     #[serde(default)]
     visibility: Visibility,
-    /// A token's images are its user's; a key may say whose they are.
+    /// Whose the image is. Only a key says so: a token's images are its user's.
     owner: Option<UserId>,
     #[serde(default, deserialize_with = "unless_blank")]
+    #[schema(schema_with = or_blank::<Title>)]
     title: Option<Title>,
     #[serde(default, deserialize_with = "unless_blank")]
+    #[schema(schema_with = or_blank::<AltText>)]
     alt: Option<AltText>,
     #[serde(default)]
     tags: Tags,
@@ -39,7 +51,7 @@ struct NewUpload {
 }
 
 /// How a client sends its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum Method {
     /// As a form, which a browser can submit without a script.
@@ -51,24 +63,31 @@ enum Method {
     Multipart,
 }
 
-/// Where to send the bytes.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Target {
-    Whole(UploadTarget),
-    Parts(PartsTarget),
-}
-
-/// How to send the bytes in parts.
-#[derive(Debug, Serialize)]
-struct PartsTarget {
+/// Where to send the bytes, and how.
+#[derive(Debug, Serialize, ToSchema)]
+struct Target {
     method: Method,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The form's fields, to be sent before the field `file`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, String>,
+    /// The request's headers, each of which is part of the signature.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Time>,
     /// How many parts there are.
-    parts: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<u16>,
     /// How many bytes each has but the last.
-    part_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_bytes: Option<u64>,
     /// The path that tells where to send each: `?parts=1,2`.
-    targets: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targets: Option<String>,
 }
 
 impl NewUpload {
@@ -85,6 +104,28 @@ impl NewUpload {
     }
 }
 
+/// Create an upload
+///
+/// Reserves an image and answers with where to send its bytes: by default a form for a `POST` (its `fields` first,
+/// then the file as `file`), a URL and headers for a `PUT`, or how to send parts. The image becomes `ready` by itself.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(IdempotencyKey),
+    request_body = NewUpload,
+    responses(
+        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload<Target>,
+            headers(("Location"))),
+        (status = 400),
+        (status = 409),
+        (status = 410, description = "This `Idempotency-Key` reserved an image that is gone."),
+        (status = 413),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn create_upload(
     images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
     uploads: &(impl PresignUpload + BeginParts + AbortParts), ids: &impl Ids, clock: &impl Clock,
@@ -105,19 +146,30 @@ async fn create_upload(
     };
     // An answer that is given again has a target that is signed anew: the first one may have expired.
     let target = match method {
-        Method::Post => Target::Whole(uploads.presign_upload(&image, UploadMethod::Post, clock.now()).await?),
-        Method::Put => Target::Whole(uploads.presign_upload(&image, UploadMethod::Put, clock.now()).await?),
-        Method::Multipart => Target::Parts(in_parts(&image)),
+        Method::Post => whole(method, uploads.presign_upload(&image, UploadMethod::Post, clock.now()).await?),
+        Method::Put => whole(method, uploads.presign_upload(&image, UploadMethod::Put, clock.now()).await?),
+        Method::Multipart => in_parts(&image),
     };
     created_upload(&image, target)
 }
 
-fn in_parts(image: &Image) -> PartsTarget {
-    PartsTarget {
+fn whole(method: Method, target: UploadTarget) -> Target {
+    let UploadTarget { url, fields, headers, expires_at, .. } = target;
+    let (url, expires_at) = (Some(url), Some(expires_at));
+    Target { method, url, fields, headers, expires_at, parts: None, part_bytes: None, targets: None }
+}
+
+fn in_parts(image: &Image) -> Target {
+    let parts = u16::try_from(image.declared.bytes.div_ceil(PART_BYTES)).unwrap_or(u16::MAX);
+    Target {
         method: Method::Multipart,
-        parts: u16::try_from(image.declared.bytes.div_ceil(PART_BYTES)).unwrap_or(u16::MAX),
-        part_bytes: PART_BYTES,
-        targets: format!("/v1/images/{}/uploads/{}/targets", image.id, image.upload),
+        url: None,
+        fields: BTreeMap::new(),
+        headers: BTreeMap::new(),
+        expires_at: None,
+        parts: Some(parts),
+        part_bytes: Some(PART_BYTES),
+        targets: Some(format!("/v1/images/{}/uploads/{}/targets", image.id, image.upload)),
     }
 }
 
@@ -142,7 +194,6 @@ mod tests {
     use shared::domain::quota::Limits;
     use shared::domain::{EventId, EventKind, ImageId, Project, ProjectId, Time, Unavailable};
     use shared::platform::SystemRandom;
-    use std::collections::BTreeMap;
     use std::sync::Mutex;
 
     /// The table and the bucket in one, so that the order of what they are asked shows.

@@ -5,18 +5,36 @@ use functions_http::parts::list_parts as list;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
-use shared::domain::Scope;
+use shared::domain::{ImageId, Scope, UploadId};
 use shared::domain::parts::Part;
 use shared::http::{Caller, Problem, json, path_parameter};
 use shared::media::ListParts;
 use shared::platform::{Environment, serve};
 use shared::store::FindImage;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "parts": [{ "number": 1, "etag": "9b2cf535f27731c974343645a3985328", "bytes": 8_388_608 }] })))]
 struct Arrived {
     parts: Vec<Part>,
 }
 
+/// List parts
+///
+/// The parts that have arrived. After a lost connection, send the others.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{image}/uploads/{upload}/parts",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(("image" = ImageId, Path, description = "The image."), ("upload" = UploadId, Path, description = "The upload.")),
+    responses(
+        (status = 200, description = "The parts, in their order.", body = Arrived),
+        (status = 404),
+        (status = 409, description = "The upload is not sent in parts."),
+        (status = 410, description = "The upload is over."),
+    )
+)]
 async fn list_parts(
     images: &impl FindImage, uploads: &impl ListParts, request: Request,
 ) -> Result<Response<Body>, Problem> {

@@ -5,11 +5,12 @@ use functions_http::parts::sign_parts as sign;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
-use shared::domain::{Clock, Scope};
+use shared::domain::{Clock, ImageId, Scope, UploadId};
 use shared::http::{Caller, FieldError, Problem, json, path_parameter, query};
 use shared::media::{PartTarget, SignPart};
 use shared::platform::{Environment, serve};
 use shared::store::FindImage;
+use utoipa::ToSchema;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,11 +19,40 @@ struct Parameters {
     parts: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "parts": [{
+    "number": 1,
+    "url": "https://uploads.s3.eu-west-1.amazonaws.com/...?partNumber=1&X-Amz-Signature=2f1e...",
+    "headers": { "content-length": "8388608" },
+    "expires_at": "2026-11-21T06:00:00.000Z",
+}] })))]
 struct Targets {
     parts: Vec<PartTarget>,
 }
 
+/// Sign parts
+///
+/// Where to `PUT` these parts of an upload that was created with the method `MULTIPART`. Each target is good for an hour;
+/// a part can be signed and sent again as long as the upload is awaited.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{image}/uploads/{upload}/targets",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(
+        ("image" = ImageId, Path, description = "The image."),
+        ("upload" = UploadId, Path, description = "The upload."),
+        ("parts" = String, Query, description = "Numbers of parts, separated by commas.", example = "1,2",
+            pattern = "^[0-9]{1,5}(,[0-9]{1,5})*$"),
+    ),
+    responses(
+        (status = 200, description = "Where to send them.", body = Targets),
+        (status = 400),
+        (status = 404),
+        (status = 409, description = "The upload is not sent in parts."),
+        (status = 410, description = "The upload is over."),
+    )
+)]
 async fn sign_parts(
     images: &impl FindImage, uploads: &impl SignPart, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {

@@ -197,7 +197,7 @@ impl Image {
         // The original does not say what was taken from it when it came.
         let picture = if replacement.again {
             let (sha256, capture, reencoded) = (old.sha256.clone(), old.capture.clone(), old.reencoded);
-            Picture { sha256, capture, reencoded, ..picture }
+            Picture { sha256, reencoded, capture, ..picture }
         } else {
             picture
         };
@@ -331,7 +331,7 @@ impl Image {
             return Ok(None);
         }
         let edited = self.edited(now, self.state.clone(), self.due, EventKind::Updated);
-        let image = Self { details, visibility, ..edited.image };
+        let image = Self { visibility, details, ..edited.image };
         if visibility == self.visibility {
             return Ok(Some(Change { image, ..edited }));
         }
