@@ -101,6 +101,20 @@ pub enum ListError {
     Unavailable(#[source] Unavailable),
 }
 
+/// Why parts were not joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinPartsError {
+    /// The upload was joined or given up already.
+    #[error("no such multipart upload")]
+    Gone,
+    /// The parts are not, or no longer, as they were listed.
+    #[error("the parts were refused")]
+    Refused(#[source] Unavailable),
+    /// The bucket was out of reach.
+    #[error("the parts could not be joined")]
+    Unavailable(#[source] Unavailable),
+}
+
 /// Why an object could not be read from a bucket.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadObjectError {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::details::{Details, Unfit, UserId};
 use super::idempotency::Record;
+use super::parts::Multipart;
 use super::preset::Variant;
 use super::quota::Limits;
 use super::{EventKind, ImageId, ProjectId, Time, TraceParent, UploadId};
@@ -323,6 +324,9 @@ pub struct Image {
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// The upload that is, or was, sent in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipart: Option<Multipart>,
     /// New bytes that are under way for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement: Option<Replacement>,

@@ -9,6 +9,7 @@ pub mod idempotency;
 pub mod image;
 pub mod key;
 pub mod page;
+pub mod parts;
 pub mod preset;
 pub mod project;
 pub mod quota;

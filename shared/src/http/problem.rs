@@ -8,7 +8,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::Unavailable;
-use crate::domain::error::{CommitError, EditImageError, FindImageError, ListError, ReadObjectError};
+use crate::domain::error::{
+    CommitError, EditImageError, FindImageError, JoinPartsError, ListError, ReadObjectError,
+};
+use crate::domain::parts::{Arrived, PartsError};
 
 /// A field that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -246,6 +249,46 @@ impl From<ListError> for Problem {
                 detail: "is not a cursor that this list gave out. Start again without one.".into(),
             }]),
             ListError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<PartsError> for Problem {
+    fn from(error: PartsError) -> Self {
+        match error {
+            PartsError::OutOfOrder => Self::invalid_fields(vec![FieldError {
+                pointer: "/parts".into(),
+                detail: "must name each part once, in ascending order".into(),
+            }]),
+            PartsError::Missing(numbers) => {
+                let numbers: Vec<_> = numbers.iter().map(u16::to_string).collect();
+                let numbers = numbers.join(", ");
+                Self::conflict(format!(
+                    "These parts have not arrived, or not as you say: {numbers}. Send them and complete again."
+                ))
+            }
+            PartsError::TooSmall(number) => Self::conflict(format!(
+                "Part {number} is too small: all but the last have 5 MiB at least. Send it again."
+            )),
+        }
+    }
+}
+
+impl From<Arrived> for Problem {
+    fn from(_: Arrived) -> Self {
+        Self::conflict("The bytes have arrived already. Delete the image instead.")
+    }
+}
+
+impl From<JoinPartsError> for Problem {
+    fn from(error: JoinPartsError) -> Self {
+        match error {
+            JoinPartsError::Gone => Self::gone("The upload was completed or aborted already."),
+            JoinPartsError::Refused(error) => {
+                Self::conflict("The parts changed in the meantime. Complete the upload again.")
+                    .caused_by(error)
+            }
+            JoinPartsError::Unavailable(error) => error.into(),
         }
     }
 }

@@ -430,7 +430,7 @@ async fn delete(
     Ok(())
 }
 
-fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
+pub(super) fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

@@ -244,6 +244,7 @@ mod tests {
     use super::*;
     use crate::domain::details::Details;
     use crate::domain::image::{Capture, Declared, Due, DueKind, Failure, Lease, Picture};
+    use crate::domain::parts::Multipart;
     use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
     use proptest::prelude::*;
     use ulid::Ulid;
@@ -317,6 +318,11 @@ mod tests {
                     revision,
                     trace: None,
                     due: flag.then_some(Due { at, kind: DueKind::Purge }),
+                    multipart: flag.then(|| Multipart {
+                        upload: UploadId::new(Ulid(upload)),
+                        id: "s3".into(),
+                        part_bytes: None,
+                    }),
                     replacement: None,
                     replacement_failure: None,
                     superseded: vec![],

@@ -11,6 +11,7 @@ mod faults;
 mod images;
 mod isolation;
 mod local_stack;
+mod multipart;
 mod once;
 mod operations;
 mod originals;

@@ -6,15 +6,18 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use shared::domain::{Clock, KeyToken, ProjectId, Unavailable};
+use shared::domain::{Clock, KeyToken, ProjectId, Scope, Unavailable};
 use shared::platform::{Environment, answer};
 use shared::store::FindKey;
 
 /// The part of the gateway's request that matters. Header names come in lower case.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct AuthorizerRequest {
     #[serde(default)]
     headers: HashMap<String, String>,
+    #[serde(default)]
+    path_parameters: Option<HashMap<String, String>>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,11 +43,23 @@ fn bearer(request: &AuthorizerRequest) -> Option<KeyToken> {
     if scheme.eq_ignore_ascii_case("bearer") { token.trim().parse().ok() } else { None }
 }
 
+/// A token in the path, for clients that send no headers. Paths end up in logs and histories, so only a key that
+/// opens nothing but uploads is taken there.
+fn in_path(request: &AuthorizerRequest) -> Option<Option<KeyToken>> {
+    let token = request.path_parameters.as_ref()?.get("token")?;
+    Some(token.parse().ok())
+}
+
 async fn authorize(
     keys: &impl FindKey, clock: &impl Clock, request: AuthorizerRequest,
 ) -> Result<AuthorizerResponse, Unavailable> {
-    let Some(token) = bearer(&request) else { return Ok(AuthorizerResponse::default()) };
+    let in_path = in_path(&request);
+    let public = in_path.is_some();
+    let Some(token) = in_path.unwrap_or_else(|| bearer(&request)) else {
+        return Ok(AuthorizerResponse::default());
+    };
     let key = keys.find_key(token.id).await?.filter(|key| key.admits(&token, clock.now()));
+    let key = key.filter(|key| !public || key.scopes == [Scope::CreateUploads]);
     let context = key.map(|key| Authorized {
         project: key.project,
         key: key.id.to_string(),
@@ -151,6 +166,23 @@ mod tests {
         }
         let answer = answer_to(json!({}), Keys::OutOfReach).await.unwrap();
         assert_eq!(answer, json!({ "isAuthorized": false }));
+    }
+
+    /// Paths end up in logs.
+    #[tokio::test]
+    async fn a_token_in_the_path_opens_uploads_and_nothing_else() {
+        let mut event = event();
+        event["headers"] = json!({});
+        event["pathParameters"] = json!({ "token": token().expose_text() });
+        let answer = answer_to(event.clone(), Keys::Holding(key())).await.unwrap();
+        assert_eq!(answer, json!({ "isAuthorized": false }), "it could read images, too");
+        let uploads = || ApiKey { scopes: vec![Scope::CreateUploads], ..key() };
+        let answer = answer_to(event.clone(), Keys::Holding(uploads())).await.unwrap();
+        assert_eq!(answer["isAuthorized"], true);
+        event["pathParameters"]["token"] = json!("none");
+        event["headers"]["authorization"] = json!(format!("Bearer {}", token().expose_text()));
+        let answer = answer_to(event, Keys::Holding(uploads())).await.unwrap();
+        assert_eq!(answer, json!({ "isAuthorized": false }), "the path counts");
     }
 
     #[tokio::test]
