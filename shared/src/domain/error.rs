@@ -44,6 +44,40 @@ pub enum CommitError {
     Unavailable(#[source] Unavailable),
 }
 
+/// Why something was not written that stands on how it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else changed it first: read it again and decide anew.
+    #[error("it was changed by somebody else")]
+    Conflict,
+    /// The table could not be written.
+    #[error("it could not be written")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why a key could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeKeyError {
+    /// There is none by this id in this project.
+    #[error("no such key")]
+    NotFound,
+    /// It has been revoked.
+    #[error("the key has been revoked")]
+    Revoked,
+    /// It is not at the version that the caller knows.
+    #[error("the key is at version {current}")]
+    Stale {
+        /// The version it is at.
+        current: u64,
+    },
+    /// Too many others were writing to it.
+    #[error("the key kept changing")]
+    Contended,
+    /// The table was out of reach.
+    #[error("the key could not be changed")]
+    Unavailable(#[source] Unavailable),
+}
+
 /// Why an image could not be trashed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrashImageError {

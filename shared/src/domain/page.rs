@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -15,11 +16,11 @@ pub const MAXIMUM_LIMIT: u32 = 100;
 
 /// One page.
 #[derive(Debug, Clone)]
-pub struct Page<T> {
+pub struct Page<T, Id = ImageId> {
     /// The rows.
     pub rows: Vec<T>,
-    /// Where the next page starts: after this image. `None` on the last page.
-    pub after: Option<ImageId>,
+    /// Where the next page starts: after this one. `None` on the last page.
+    pub after: Option<Id>,
 }
 
 /// The whole query of a list, so that a cursor cannot be carried over to another one.
@@ -29,6 +30,16 @@ pub struct ListQuery {
     pub limit: u32,
     /// The last image of the page before.
     pub after: Option<ImageId>,
+}
+
+/// The whole query of a list that has no filter: keys, projects. Ids say what they are of, so one list's cursor
+/// is no other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainQuery<Id> {
+    /// Rows per page.
+    pub limit: u32,
+    /// The last row of the page before.
+    pub after: Option<Id>,
 }
 
 /// A text that this project did not hand out as a cursor.
@@ -42,7 +53,7 @@ const MAC_LENGTH: usize = 16;
 
 /// Writes a query as an opaque text that only the project's keys can have made. `None` for a project without
 /// keys.
-pub fn encode_cursor(query: &ListQuery, project: &Project) -> Option<String> {
+pub fn encode_cursor<Query: Serialize>(query: &Query, project: &Project) -> Option<String> {
     let key = project.signing_keys.first()?;
     let mut bytes = vec![VERSION];
     serde_json::to_writer(&mut bytes, query).ok()?;
@@ -52,7 +63,7 @@ pub fn encode_cursor(query: &ListQuery, project: &Project) -> Option<String> {
 }
 
 /// Reads a cursor back.
-pub fn decode_cursor(text: &str, project: &Project) -> Result<ListQuery, InvalidCursor> {
+pub fn decode_cursor<Query: DeserializeOwned>(text: &str, project: &Project) -> Result<Query, InvalidCursor> {
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
     let (signed, tag) =
         bytes.len().checked_sub(MAC_LENGTH).map(|end| bytes.split_at(end)).ok_or(InvalidCursor)?;
@@ -92,7 +103,7 @@ mod tests {
             let query = ListQuery { limit, after: id.map(|id| ImageId::new(Ulid(id))) };
             let cursor = encode_cursor(&query, &project(1)).unwrap();
             prop_assert_eq!(decode_cursor(&cursor, &project(1)), Ok(query));
-            prop_assert_eq!(decode_cursor(&cursor, &project(2)), Err(InvalidCursor));
+            prop_assert_eq!(decode_cursor::<ListQuery>(&cursor, &project(2)), Err(InvalidCursor));
         }
 
         #[test]
@@ -100,13 +111,24 @@ mod tests {
             let query = ListQuery { limit: 5, after: Some(ImageId::new(Ulid(id))) };
             let mut bytes = URL_SAFE_NO_PAD.decode(encode_cursor(&query, &project(1)).unwrap()).unwrap();
             bytes[at] ^= 1 << bit;
-            prop_assert_eq!(decode_cursor(&URL_SAFE_NO_PAD.encode(bytes), &project(1)), Err(InvalidCursor));
+            let altered = URL_SAFE_NO_PAD.encode(bytes);
+            prop_assert_eq!(decode_cursor::<ListQuery>(&altered, &project(1)), Err(InvalidCursor));
         }
 
         #[test]
         fn any_text_is_refused(text in ".{0,200}") {
-            prop_assert_eq!(decode_cursor(&text, &project(1)), Err(InvalidCursor));
+            prop_assert_eq!(decode_cursor::<ListQuery>(&text, &project(1)), Err(InvalidCursor));
         }
+    }
+
+    #[test]
+    fn a_cursor_of_one_list_is_none_of_another() {
+        use crate::domain::KeyId;
+        let keys = PlainQuery { limit: 5, after: Some(KeyId::new(Ulid(7))) };
+        let cursor = encode_cursor(&keys, &project(1)).unwrap();
+        assert_eq!(decode_cursor(&cursor, &project(1)), Ok(keys));
+        assert_eq!(decode_cursor::<ListQuery>(&cursor, &project(1)), Err(InvalidCursor));
+        assert_eq!(decode_cursor::<PlainQuery<ProjectId>>(&cursor, &project(1)), Err(InvalidCursor));
     }
 
     #[test]

@@ -3,17 +3,47 @@
 use ::http::header;
 use lambda_http::{Body, Request, RequestExt as _};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::{FieldError, Problem};
 
 /// Reads a JSON body. Unknown fields are refused where the type denies them, with the place named.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    body_of_type(request, &["application/json"])
+}
+
+/// Reads a JSON merge patch (RFC 7396): what is absent stays, what is null goes. See [`Patched`].
+pub fn merge_patch<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    body_of_type(request, &["application/merge-patch+json", "application/json"])
+}
+
+/// What a merge patch says of a field that may be taken away; with `#[serde(default)]` on the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patched<T> {
+    /// It is absent.
+    #[default]
+    Kept,
+    /// It is null.
+    Removed,
+    /// It has a value.
+    Given(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patched<T> {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(field)?.map_or(Self::Removed, Self::Given))
+    }
+}
+
+fn body_of_type<T: DeserializeOwned>(request: &Request, accepted: &[&str]) -> Result<T, Problem> {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = media_type.is_some_and(|value| {
-        value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
     });
     if !is_json {
-        return Err(Problem::unsupported_media("Send the body as `Content-Type: application/json`."));
+        let detail = format!("Send the body as `Content-Type: {}`.", accepted[0]);
+        return Err(Problem::unsupported_media(detail));
     }
     let bytes: &[u8] = match request.body() {
         Body::Text(text) => text.as_bytes(),
@@ -73,7 +103,6 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -102,6 +131,27 @@ mod tests {
             let Body::Text(document) = response.body() else { panic!("a problem is text") };
             assert!(document.contains(mentions), "{document}");
         }
+    }
+
+    #[test]
+    fn a_patch_tells_null_from_nothing() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Patch {
+            #[serde(default)]
+            name: Patched<String>,
+        }
+        for (text, name) in [
+            ("{}", Patched::Kept),
+            (r#"{"name":null}"#, Patched::Removed),
+            (r#"{"name":"x"}"#, Patched::Given("x".to_owned())),
+        ] {
+            for media_type in ["application/merge-patch+json", "application/json"] {
+                assert_eq!(merge_patch::<Patch>(&request(media_type, text)).unwrap().name, name, "{text}");
+            }
+        }
+        let problem = merge_patch::<Patch>(&request("text/plain", "{}")).err().unwrap();
+        assert_eq!(problem.status(), 415);
     }
 
     fn pointer_of(problem: Problem) -> Option<String> {

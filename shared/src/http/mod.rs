@@ -3,13 +3,15 @@
 mod body;
 mod caller;
 mod conditional;
+mod paging;
 mod problem;
 mod respond;
 mod view;
 
-pub use body::{body, query};
+pub use body::{Patched, body, merge_patch, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};
+pub use paging::{PageParameters, page_answer};
 pub use problem::{FieldError, Problem};
-pub use respond::{created, json, no_content, not_modified, path_parameter};
+pub use respond::{created, json, no_content, not_modified, path_parameter, tagged, unstored};
 pub use view::{ImageRow, ImageView};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::Unavailable;
-use crate::domain::error::{FindImageError, ListError, ReadObjectError, TrashImageError};
+use crate::domain::error::{ChangeKeyError, FindImageError, ListError, ReadObjectError, TrashImageError};
 
 /// A field that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,6 +75,17 @@ impl Problem {
     /// 404: absent, or another project's.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("There is no such {what}."))
+    }
+
+    /// 409: somebody else is at it, or it cannot be done as things are.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// 412: it is not what the caller has seen. `etag` is what it is now.
+    pub fn stale(what: &str, etag: &str) -> Self {
+        let detail = format!("The {what} has changed since you read it. Read it again and decide anew.");
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail).with_header(header::ETAG, etag)
     }
 
     /// 413: more bytes than are taken.
@@ -177,6 +188,20 @@ impl From<TrashImageError> for Problem {
     }
 }
 
+impl From<ChangeKeyError> for Problem {
+    fn from(error: ChangeKeyError) -> Self {
+        match error {
+            ChangeKeyError::NotFound => Self::not_found("key"),
+            ChangeKeyError::Revoked => Self::conflict("The key has been revoked."),
+            ChangeKeyError::Stale { current } => Self::stale("key", &format!("\"{current}\"")),
+            ChangeKeyError::Contended => {
+                Self::conflict("Others are changing the key at this moment. Try again.")
+            }
+            ChangeKeyError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
 impl From<ListError> for Problem {
     fn from(error: ListError) -> Self {
         match error {
@@ -244,6 +269,11 @@ mod tests {
             (TrashImageError::Stale { current }.into(), 412, "stale", Some(("etag", "\"3.7\""))),
             (TrashImageError::Contended.into(), 409, "conflict", None),
             (TrashImageError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (ChangeKeyError::NotFound.into(), 404, "not-found", None),
+            (ChangeKeyError::Revoked.into(), 409, "conflict", None),
+            (ChangeKeyError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),
+            (ChangeKeyError::Contended.into(), 409, "conflict", None),
+            (ChangeKeyError::Unavailable(outage()).into(), 503, "unavailable", None),
             (ListError::InvalidCursor.into(), 400, "invalid-request", None),
             (ListError::Unavailable(throttled()).into(), 503, "unavailable", Some(("retry-after", "2"))),
             (ReadObjectError::NotFound.into(), 404, "not-found", None),

@@ -3,6 +3,7 @@
 //! Each operation is a *port*: a trait of one method that a function asks for by name. The template grants
 //! a function the same ports under the same names.
 
+mod api_keys;
 mod change;
 mod due;
 mod events;
@@ -15,11 +16,12 @@ mod tests;
 
 use aws_sdk_dynamodb::Client;
 
+pub use api_keys::{CommitKey, FindKey, ListKeys, MarkKeySeen, change_key};
 pub use change::{ChangeError, change_image};
 pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
-pub use projects::{CreateProject, FindKey, FindProject, KnownProjects};
+pub use projects::{CreateProject, FindProject, KnownProjects};
 
 /// The table.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Projects and their API keys.
+//! Projects.
 
 use std::future::Future;
 use std::sync::Mutex;
@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
+use super::api_keys::key_item;
 use super::item::{decode, encode, primary_key, text, unavailable};
 use super::{Store, keys};
-use crate::domain::{ApiKey, KeyId, Project, ProjectId, Time, Unavailable};
+use crate::domain::{ApiKey, Project, ProjectId, Time, Unavailable};
 
 /// Makes a project with its first key.
 pub trait CreateProject {
@@ -16,12 +17,6 @@ pub trait CreateProject {
     fn create_project(
         &self, project: &Project, key: &ApiKey,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
-}
-
-/// Reads an API key.
-pub trait FindKey {
-    /// The key by this id, if there is one.
-    fn find_key(&self, key: KeyId) -> impl Future<Output = Result<Option<ApiKey>, Unavailable>> + Send;
 }
 
 /// Reads a project.
@@ -39,10 +34,7 @@ impl CreateProject for Store {
         at.insert("GSI1PK".into(), text("PROJECTS"));
         at.insert("GSI1SK".into(), text(project.id.to_string()));
         let project_item = encode(OPERATION, "project", at, project)?;
-        let mut at = primary_key(keys::key(key.id), "KEY");
-        at.insert("GSI1PK".into(), text(keys::keys_of(key.project)));
-        at.insert("GSI1SK".into(), text(key.id.to_string()));
-        let key_item = encode(OPERATION, "key", at, key)?;
+        let key_item = key_item(OPERATION, key)?;
         let mut transaction = self.client.transact_write_items();
         for item in [project_item, key_item] {
             let put = Put::builder()
@@ -55,21 +47,6 @@ impl CreateProject for Store {
         }
         transaction.send().await.map_err(|e| unavailable(OPERATION, e))?;
         Ok(())
-    }
-}
-
-impl FindKey for Store {
-    async fn find_key(&self, key: KeyId) -> Result<Option<ApiKey>, Unavailable> {
-        const OPERATION: &str = "find_key";
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(primary_key(keys::key(key), "KEY")))
-            .send()
-            .await
-            .map_err(|e| unavailable(OPERATION, e))?;
-        found.item.map(|item| decode(OPERATION, item)).transpose()
     }
 }
 

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::*;
-use crate::domain::error::{CommitError, FindImageError};
+use crate::domain::error::{CommitError, FindImageError, WriteError};
 use crate::domain::image::{
     Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Picture, Swatch,
 };
-use crate::domain::page::ListQuery;
+use crate::domain::page::{ListQuery, PlainQuery};
 use crate::domain::{
     ApiKey, EventId, EventKind, ImageId, KeyId, KeyToken, PresetName, Project, ProjectId, Scope, Secret,
     Time, UploadId, Variant, VariantFormat, Visibility,
@@ -285,6 +285,12 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
             "scopes": { "L": [{ "S": "images:read" }, { "S": "admin" }] },
             "secret_hash": { "S": token.hash() },
             "created_at": now,
+            "version": { "N": "1" },
+            "summary": { "M": {
+                "id": { "S": key },
+                "scopes": { "L": [{ "S": "images:read" }, { "S": "admin" }] },
+                "created_at": now,
+            } },
         }),
     ];
     let puts = items.map(|item| {
@@ -487,4 +493,99 @@ async fn an_events_record_reads_back_as_the_stream_has_it() {
     let event = decode_event(serde_json::from_value(record).unwrap()).unwrap();
     assert_eq!((event.kind, event.sequence, event.time), (EventKind::Created, 1, at(0)));
     assert_eq!((event.id, event.subject), (self::event(), ImageId::new(Ulid(1))));
+}
+
+fn api_key() -> ApiKey {
+    let token = KeyToken { id: KeyId::new(Ulid(5)), secret: Secret::new([7; 32]) };
+    ApiKey {
+        name: Some("CI".into()),
+        ..ApiKey::new(&token, ProjectId::new(Ulid(3)), vec![Scope::ReadImages], at(0))
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_read_strongly_and_as_it_was_written() {
+    let wire = Wire::default();
+    let key =
+        api_key().rotate(&KeyToken { id: api_key().id, secret: Secret::new([8; 32]) }, DAY, at(9)).unwrap();
+    let key = ApiKey { good_until: Some(at(99)), last_used_at: Some(at(5)), ..key };
+    wire.store().commit_key(Some(&api_key()), &key).await.unwrap();
+    let (operation, put) = wire.sent().remove(0);
+    assert_eq!(
+        (operation.as_str(), &put["ExpressionAttributeValues"]),
+        ("PutItem", &json!({ ":version": { "N": "1" } }))
+    );
+    assert!(put["ConditionExpression"].as_str().unwrap().starts_with("attribute_exists(PK)"));
+    // Seconds, thirty days after it has expired.
+    assert_eq!(put["Item"]["expires_at"], json!({ "N": (at(99).as_secs() + 30 * 24 * 3600).to_string() }));
+    let wire = Wire::answering([(200, json!({ "Item": put["Item"] })), (200, json!({}))]);
+    assert_eq!(wire.store().find_key(key.id).await.unwrap(), Some(key.clone()));
+    assert_eq!(wire.sent()[0].1["ConsistentRead"], true);
+    assert_eq!(wire.store().find_key(key.id).await.unwrap(), None);
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// They had neither a version nor a summary.
+#[tokio::test]
+async fn a_key_of_the_first_form_still_opens() {
+    let item = json!({
+        "PK": { "S": "K#key_00000000000000000000000005" },
+        "SK": { "S": "KEY" },
+        "id": { "S": "key_00000000000000000000000005" },
+        "project": { "S": PROJECT },
+        "scopes": { "L": [{ "S": "admin" }] },
+        "secret_hash": { "S": "ab" },
+        "created_at": { "S": "2026-11-21T05:00:00.000Z" },
+    });
+    let wire = Wire::answering([(200, json!({ "Item": item }))]);
+    let key = wire.store().find_key(KeyId::new(Ulid(5))).await.unwrap().unwrap();
+    assert_eq!((key.version, key.scopes.as_slice()), (0, &[Scope::Admin][..]));
+}
+
+#[tokio::test]
+async fn a_key_is_written_over_what_it_was_decided_on() {
+    let key = api_key();
+    for (answer, conflict) in
+        [(refused("ConditionalCheckFailedException"), true), (refused("ThrottlingException"), false)]
+    {
+        let error = Wire::answering([answer]).store().commit_key(Some(&key), &key).await.unwrap_err();
+        assert_eq!(matches!(error, WriteError::Conflict), conflict, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_keys_use_is_written_unless_its_owner_changes_it() {
+    let seen = api_key().seen(at(9)).unwrap();
+    let wire = Wire::answering([(200, json!({})), refused("ConditionalCheckFailedException")]);
+    for _ in 0..2 {
+        wire.store().mark_key_seen(&seen).await.unwrap();
+    }
+    let (operation, update) = wire.sent().remove(0);
+    assert_eq!(operation, "UpdateItem");
+    assert_eq!(update["ConditionExpression"], "version = :version AND attribute_not_exists(revoked_at)");
+    let values = &update["ExpressionAttributeValues"];
+    assert_eq!(values[":summary"]["M"]["last_used_at"], values[":seen"]);
+    assert!(Wire::answering([refused("ThrottlingException")]).store().mark_key_seen(&seen).await.is_err());
+}
+
+#[tokio::test]
+async fn a_page_of_keys_is_one_query() {
+    let row = |id: u128| {
+        let key = ApiKey { id: KeyId::new(Ulid(id)), ..api_key() };
+        json!({ "summary": { "M": {
+            "id": { "S": key.id }, "name": { "S": "CI" }, "scopes": { "L": [] }, "created_at": { "S": at(0) },
+        } } })
+    };
+    let wire = Wire::answering([(200, json!({ "Items": [row(9), row(8)] }))]);
+    let query = PlainQuery { limit: 1, after: Some(KeyId::new(Ulid(11))) };
+    let page = wire.store().list_keys(ProjectId::new(Ulid(3)), &query).await.unwrap();
+    assert_eq!((page.rows.len(), page.after), (1, Some(KeyId::new(Ulid(9)))));
+    let (operation, sent) = wire.sent().remove(0);
+    assert_eq!((operation.as_str(), &sent["Limit"]), ("Query", &json!(2)));
+    assert_eq!(
+        sent["ExpressionAttributeValues"],
+        json!({ ":partition": { "S": format!("P#{PROJECT}#KEY") } })
+    );
+    assert_eq!(sent["ExclusiveStartKey"]["PK"], json!({ "S": "K#key_0000000000000000000000000B" }));
 }

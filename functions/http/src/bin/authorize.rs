@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use shared::domain::{Clock, KeyToken, ProjectId, Unavailable};
-use shared::platform::{Environment, answer};
-use shared::store::FindKey;
+use shared::domain::{ApiKey, Clock, KeyToken, ProjectId, Scope, Time, Unavailable};
+use shared::platform::{Environment, answer, chain};
+use shared::store::{FindKey, MarkKeySeen};
 
 /// The part of the gateway's request that matters. Header names come in lower case.
 #[derive(Debug, Deserialize)]
@@ -41,16 +41,25 @@ fn bearer(request: &AuthorizerRequest) -> Option<KeyToken> {
 }
 
 async fn authorize(
-    keys: &impl FindKey, clock: &impl Clock, request: AuthorizerRequest,
+    keys: &(impl FindKey + MarkKeySeen), clock: &impl Clock, request: AuthorizerRequest,
 ) -> Result<AuthorizerResponse, Unavailable> {
     let Some(token) = bearer(&request) else { return Ok(AuthorizerResponse::default()) };
-    let key = keys.find_key(token.id).await?.filter(|key| key.admits(&token, clock.now()));
-    let context = key.map(|key| Authorized {
-        project: key.project,
-        key: key.id.to_string(),
-        scopes: key.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" "),
-    });
-    Ok(AuthorizerResponse { is_authorized: context.is_some(), context })
+    let now = clock.now();
+    let Some(key) = keys.find_key(token.id).await?.filter(|key| key.admits(&token, now)) else {
+        return Ok(AuthorizerResponse::default());
+    };
+    mark_seen(keys, &key, now).await;
+    let scopes = Scope::write_list(&key.scopes);
+    let context = Authorized { project: key.project, key: key.id.to_string(), scopes };
+    Ok(AuthorizerResponse { is_authorized: true, context: Some(context) })
+}
+
+/// Writes down that a good key was used, once an hour. Nobody is kept out because that cannot be written.
+async fn mark_seen(keys: &impl MarkKeySeen, key: &ApiKey, now: Time) {
+    let Some(seen) = key.seen(now) else { return };
+    if let Err(error) = keys.mark_key_seen(&seen).await {
+        tracing::warn!(key = %key.id, cause = chain(&error), "its use was not written down");
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -65,20 +74,37 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::{ApiKey, KeyId, Scope, Secret};
+    use shared::domain::{KeyId, Secret};
 
     const EVENT: &str = include_str!("../../../../events/authorize.json");
 
     enum Keys {
         Holding(ApiKey),
+        /// Holds a key, and cannot be written.
+        ReadOnly(ApiKey),
         OutOfReach,
     }
 
     impl FindKey for Keys {
         async fn find_key(&self, key: KeyId) -> Result<Option<ApiKey>, Unavailable> {
             match self {
-                Self::Holding(held) => Ok(Some(held.clone()).filter(|held| held.id == key)),
+                Self::Holding(held) | Self::ReadOnly(held) => {
+                    Ok(Some(held.clone()).filter(|held| held.id == key))
+                }
                 Self::OutOfReach => Err(Unavailable::new("find_key", "no route to host")),
+            }
+        }
+    }
+
+    impl MarkKeySeen for Keys {
+        async fn mark_key_seen(&self, seen: &ApiKey) -> Result<(), Unavailable> {
+            match self {
+                Self::Holding(key) => {
+                    assert!(key.last_used_at.is_none(), "once an hour");
+                    assert_eq!(seen.last_used_at, Some(Time::from_secs(NOW)));
+                    Ok(())
+                }
+                Self::ReadOnly(_) | Self::OutOfReach => Err(Unavailable::new("mark_key_seen", "throttled")),
             }
         }
     }
@@ -90,8 +116,6 @@ mod tests {
             self.0
         }
     }
-
-    use shared::domain::Time;
 
     const NOW: i64 = 1_795_237_200;
 
@@ -129,13 +153,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_key_that_was_seen_lately_is_not_written_and_one_that_cannot_be_written_is_good() {
+        let lately = ApiKey { last_used_at: Some(Time::from_secs(NOW - 3599)), ..key() };
+        for keys in [Keys::Holding(lately), Keys::ReadOnly(key())] {
+            assert_eq!(answer_to(event(), keys).await.unwrap()["isAuthorized"], true);
+        }
+    }
+
+    #[tokio::test]
     async fn a_wrong_secret_and_a_revoked_key_are_denied() {
         let other = KeyToken { secret: Secret::new([8; 32]), ..token() };
         let wrong = ApiKey { secret_hash: other.hash(), ..key() };
         let revoked = ApiKey { revoked_at: Some(Time::from_secs(NOW)), ..key() };
         let unknown = ApiKey { id: KeyId::new(9.into()), ..key() };
-        for key in [wrong, revoked, unknown] {
-            let answer = answer_to(event(), Keys::Holding(key)).await.unwrap();
+        let expired = ApiKey { good_until: Some(Time::from_secs(NOW)), ..key() };
+        for key in [wrong, revoked, unknown, expired] {
+            // Nothing is written of a failure, either.
+            let answer = answer_to(event(), Keys::ReadOnly(key)).await.unwrap();
             assert_eq!(answer, json!({ "isAuthorized": false }));
         }
     }

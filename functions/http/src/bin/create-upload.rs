@@ -248,13 +248,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_needs_the_scope() {
+        let (project, key) = ("prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "key_01M5GZNY40K8C2E4G6J8M1P3RT");
         for (context, status) in [
-            (
-                json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "scopes": "images:read images:write" }),
-                403,
-            ),
-            (json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD" }), 403),
-            (json!({ "scopes": "admin" }), 401),
+            (json!({ "project": project, "key": key, "scopes": "images:read images:write" }), 403),
+            (json!({ "project": project, "key": key }), 403),
+            (json!({ "project": project, "scopes": "admin" }), 401),
+            (json!({ "key": key, "scopes": "admin" }), 401),
         ] {
             let mut event = event();
             event["requestContext"]["authorizer"]["lambda"] = context;

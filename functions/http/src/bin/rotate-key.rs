@@ -1,0 +1,160 @@
+//! `POST /v1/keys/{key}/rotate`: gives an API key a new secret at once. The old one stays good for a while,
+//! so that whoever uses it can be changed over without a break.
+
+use std::time::Duration;
+
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use serde::{Deserialize, Serialize};
+use shared::domain::key::{DEFAULT_OVERLAP, KeySummary, MAXIMUM_OVERLAP};
+use shared::domain::secret::Secrets;
+use shared::domain::{Clock, KeyToken, Scope};
+use shared::http::{Caller, FieldError, Problem, body, if_match, json, path_parameter, tagged, unstored};
+use shared::platform::{Environment, serve};
+use shared::store::{CommitKey, FindKey, change_key};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    overlap_seconds: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct RotatedKey {
+    #[serde(flatten)]
+    summary: KeySummary,
+    key: String,
+}
+
+impl Rotation {
+    fn overlap(&self) -> Result<Duration, Problem> {
+        let overlap = self.overlap_seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs);
+        if overlap <= MAXIMUM_OVERLAP {
+            return Ok(overlap);
+        }
+        let detail = format!("must be at most {} seconds", MAXIMUM_OVERLAP.as_secs());
+        Err(Problem::invalid_fields(vec![FieldError { pointer: "/overlap_seconds".into(), detail }]))
+    }
+}
+
+async fn rotate_key(
+    api_keys: &(impl FindKey + CommitKey), secrets: &impl Secrets, clock: &impl Clock, request: Request,
+) -> Result<Response<Body>, Problem> {
+    let caller = Caller::from_request(&request)?.require(Scope::Admin)?;
+    let id = path_parameter(&request, "key", "key")?;
+    let expected = if_match(&request)?;
+    let rotation = match request.body() {
+        Body::Empty => Rotation::default(),
+        _ => body(&request)?,
+    };
+    let overlap = rotation.overlap()?;
+    let (token, now) = (KeyToken { id, secret: secrets.secret() }, clock.now());
+    let key = change_key(api_keys, (caller.project, id), expected.as_deref(), |key| {
+        key.rotate(&token, overlap, now).map(Some)
+    })
+    .await?;
+    let answer = RotatedKey { summary: key.summary(), key: token.expose_text() };
+    Ok(unstored(tagged(json(StatusCode::OK, &answer)?, &format!("\"{}\"", key.version))?))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Environment::load()?;
+    let (api_keys, random, clock) = (env.store()?, env.random(), env.clock());
+    let (api_keys, random, clock) = (&api_keys, &random, &clock);
+    serve(move |request| rotate_key(api_keys, random, clock, request)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use shared::domain::error::WriteError;
+    use shared::domain::{ApiKey, KeyId, ProjectId, Secret, Time, Unavailable};
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    struct Table(Mutex<ApiKey>);
+
+    impl FindKey for Table {
+        async fn find_key(&self, id: KeyId) -> Result<Option<ApiKey>, Unavailable> {
+            Ok(Some(self.0.lock().unwrap().clone()).filter(|key| key.id == id))
+        }
+    }
+
+    impl CommitKey for Table {
+        async fn commit_key(&self, _: Option<&ApiKey>, after: &ApiKey) -> Result<(), WriteError> {
+            *self.0.lock().unwrap() = after.clone();
+            Ok(())
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn event(body: Option<&Value>) -> Value {
+        let mut event: Value =
+            serde_json::from_str(include_str!("../../../../events/rotate-key.json")).unwrap();
+        event["body"] = body.map_or(Value::Null, |body| json!(body.to_string()));
+        event
+    }
+
+    fn old() -> KeyToken {
+        let id = serde_json::from_value(event(None)["pathParameters"]["key"].clone()).unwrap();
+        KeyToken { id, secret: Secret::new([7; 32]) }
+    }
+
+    fn table() -> Table {
+        let project = &event(None)["requestContext"]["authorizer"]["lambda"]["project"];
+        let project: ProjectId = serde_json::from_value(project.clone()).unwrap();
+        Table(Mutex::new(ApiKey::new(&old(), project, vec![Scope::ReadImages], Time::from_secs(0))))
+    }
+
+    async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        rotate_key(table, &SystemRandom, &At(Time::from_secs(100)), request).await
+    }
+
+    #[tokio::test]
+    async fn the_new_secret_is_good_at_once_and_the_old_one_for_as_long_as_was_asked() {
+        for (body, until) in [
+            (None, 100 + 24 * 3600),
+            (Some(json!({})), 100 + 24 * 3600),
+            (Some(json!({ "overlap_seconds": 60 })), 160),
+            (Some(json!({ "overlap_seconds": 0 })), 100),
+        ] {
+            let table = table();
+            let response = answer(&table, &event(body.as_ref())).await.unwrap();
+            assert_eq!(response.headers()["cache-control"], "no-store");
+            assert_eq!(response.headers()["etag"], "\"2\"");
+            let Body::Text(text) = response.body() else { panic!("the answer is text") };
+            let shown: Value = serde_json::from_str(text).unwrap();
+            let new: KeyToken = shown["key"].as_str().unwrap().parse().unwrap();
+            let key = table.0.into_inner().unwrap();
+            assert!(key.admits(&new, Time::from_secs(100)), "{body:?}");
+            assert!(!key.admits(&old(), Time::from_secs(until)), "{body:?}");
+            assert_eq!(key.admits(&old(), Time::from_secs(until - 1)), until > 100, "{body:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn too_long_an_overlap_is_refused() {
+        for body in [json!({ "overlap_seconds": 7 * 24 * 3600 + 1 }), json!({ "overlap_seconds": -1 })] {
+            let problem = answer(&table(), &event(Some(&body))).await.unwrap_err();
+            assert_eq!(problem.status(), 400, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_gets_no_new_secret() {
+        let table = table();
+        let revoked = table.0.lock().unwrap().revoke(Time::from_secs(50)).unwrap();
+        *table.0.lock().unwrap() = revoked;
+        assert_eq!(answer(&table, &event(None)).await.unwrap_err().code(), "conflict");
+    }
+}
