@@ -1,7 +1,9 @@
 //! What can go wrong. One enum per operation that has outcomes of its own; everything that is merely
 //! out of reach is [`Unavailable`].
 
-use super::image::{Etag, Image};
+use super::details::Unfit;
+use super::idempotency::Record;
+use super::image::Etag;
 
 /// DynamoDB or S3 did not do what they were asked, and the caller can only try again.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,12 @@ pub enum CommitError {
     /// Somebody else changed the image first: read it again and decide anew.
     #[error("the image was changed by somebody else")]
     Conflict,
+    /// The request has taken effect already, under the same `Idempotency-Key`.
+    #[error("the request was made before")]
+    Repeated(Box<Record>),
+    /// The project would hold more than it may.
+    #[error("the project's quota is used up")]
+    QuotaExceeded,
     /// The table could not be written.
     #[error("the image could not be written")]
     Unavailable(#[source] Unavailable),
@@ -78,10 +86,10 @@ pub enum ChangeKeyError {
     Unavailable(#[source] Unavailable),
 }
 
-/// Why an image could not be trashed.
+/// Why an image was not changed as a user wanted it.
 #[derive(Debug, thiserror::Error)]
-pub enum TrashImageError {
-    /// There is none by this id in this project.
+pub enum EditImageError {
+    /// There is none by this id that the caller may see.
     #[error("no such image")]
     NotFound,
     /// Its bytes are being deleted already.
@@ -93,11 +101,20 @@ pub enum TrashImageError {
         /// The version it is at.
         current: Etag,
     },
+    /// What would come of it is no image.
+    #[error("the change does not fit")]
+    Unfit(#[source] Unfit),
+    /// The request has taken effect already, under the same `Idempotency-Key`.
+    #[error("the request was made before")]
+    Repeated(Box<Record>),
+    /// The project would hold more than it may.
+    #[error("the project's quota is used up")]
+    QuotaExceeded,
     /// Too many others were writing to it.
     #[error("the image kept changing")]
     Contended,
     /// The table was out of reach.
-    #[error("the image could not be trashed")]
+    #[error("the image could not be changed")]
     Unavailable(#[source] Unavailable),
 }
 
@@ -128,6 +145,3 @@ pub enum ReadObjectError {
     #[error("the object could not be read")]
     Unavailable(#[source] Unavailable),
 }
-
-/// What a change made of an image, or why it was refused: the outcome of a command on the state machine.
-pub type Decision<Refusal> = Result<Image, Refusal>;

@@ -16,9 +16,15 @@ pub enum EventKind {
     /// Its bytes cannot be used.
     #[serde(rename = "image.failed")]
     Failed,
+    /// Somebody said something else of it, or showed it to others.
+    #[serde(rename = "image.updated")]
+    Updated,
     /// It was put into the trash.
     #[serde(rename = "image.trashed")]
     Trashed,
+    /// It was brought back from the trash.
+    #[serde(rename = "image.restored")]
+    Restored,
     /// Its bytes are being deleted.
     #[serde(rename = "image.purging")]
     Purging,

@@ -4,7 +4,7 @@
 //! result only if nobody changed the image in between, so the rules stand here alone.
 //!
 //! ```text
-//! pending -> processing -> ready | failed      any of these -> trashed -> purging -> gone
+//! pending -> processing -> ready | failed      any of these <-> trashed -> purging -> gone
 //! ```
 
 use std::fmt;
@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::details::{Details, DetailsPatch, Unfit, UserId};
+use super::idempotency::Record;
 use super::preset::Variant;
+use super::quota::Limits;
 use super::{EventKind, ImageId, ProjectId, Time, UploadId};
 
 /// How long a client has to send its bytes.
@@ -221,9 +224,19 @@ pub enum State {
     Trashed {
         /// Since when.
         trashed_at: Time,
+        /// What it is again if it is brought back: the picture, if it was ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
+        /// The same, if it had failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// Its bytes are being deleted.
-    Purging,
+    Purging {
+        /// What is counted as stored until they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
+    },
 }
 
 impl State {
@@ -235,7 +248,7 @@ impl State {
             Self::Ready { .. } => "ready",
             Self::Failed { .. } => "failed",
             Self::Trashed { .. } => "trashed",
-            Self::Purging => "purging",
+            Self::Purging { .. } => "purging",
         }
     }
 }
@@ -272,9 +285,12 @@ pub struct Image {
     pub declared: Declared,
     /// Who may see it.
     pub visibility: Visibility,
-    /// What its owner calls it.
+    /// The user of the application whose it is, if it is anybody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    pub owner: Option<UserId>,
+    /// What people say of it.
+    #[serde(flatten)]
+    pub details: Details,
     /// When it was reserved.
     pub created_at: Time,
     /// When it last changed.
@@ -314,17 +330,42 @@ pub struct NewImage {
     pub declared: Declared,
     /// Who may see it.
     pub visibility: Visibility,
-    /// What its owner calls it.
-    pub title: Option<String>,
+    /// Whose it is.
+    pub owner: Option<UserId>,
+    /// What people say of it.
+    pub details: Details,
 }
 
-/// A change that is allowed: the image to write, and what to tell the world.
+/// A change that is allowed: the image to write, and what goes into the table with it or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// The image afterwards.
     pub image: Image,
     /// The event that goes into the log with it.
     pub event: Option<EventKind>,
+    /// What the project may hold, where the change takes more of it. What functions do is never refused for
+    /// want of space: the bytes are there already.
+    pub within: Option<Limits>,
+    /// The record that keeps the request from taking effect twice.
+    pub once: Option<Record>,
+}
+
+impl Change {
+    fn new(image: Image, event: Option<EventKind>) -> Self {
+        Self { image, event, within: None, once: None }
+    }
+
+    /// Only if the project then holds no more than this.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { within: Some(limits), ..self }
+    }
+
+    /// Only if the request has not taken effect already.
+    #[must_use]
+    pub fn once(self, record: Option<Record>) -> Self {
+        Self { once: record, ..self }
+    }
 }
 
 /// Why a worker may not take an upload.
@@ -359,7 +400,8 @@ impl Image {
             upload,
             declared: new.declared,
             visibility: new.visibility,
-            title: new.title,
+            owner: new.owner,
+            details: new.details,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -367,7 +409,7 @@ impl Image {
             due: Some(due),
             state: State::Pending,
         };
-        Change { image, event: Some(EventKind::Created) }
+        Change::new(image, Some(EventKind::Created))
     }
 
     /// Its entity tag.
@@ -388,7 +430,24 @@ impl Image {
             | State::Processing { .. }
             | State::Failed { .. }
             | State::Trashed { .. }
-            | State::Purging => None,
+            | State::Purging { .. } => None,
+        }
+    }
+
+    /// The picture whose original is stored, whether it can be served or not.
+    pub const fn original(&self) -> Option<&Picture> {
+        match &self.state {
+            State::Ready { picture } => Some(picture),
+            State::Trashed { picture, .. } | State::Purging { picture } => picture.as_ref(),
+            State::Pending | State::Processing { .. } | State::Failed { .. } => None,
+        }
+    }
+
+    /// Whether it is in lists and can be found by its tags.
+    pub const fn is_live(&self) -> bool {
+        match &self.state {
+            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => true,
+            State::Trashed { .. } | State::Purging { .. } => false,
         }
     }
 
@@ -406,7 +465,7 @@ impl Image {
                 Err(NotClaimable::Leased)
             }
             State::Failed { failure } if !failure.retryable => Err(NotClaimable::Settled),
-            State::Ready { .. } | State::Trashed { .. } | State::Purging => Err(NotClaimable::Settled),
+            State::Ready { .. } | State::Trashed { .. } | State::Purging { .. } => Err(NotClaimable::Settled),
             State::Pending | State::Processing { .. } | State::Failed { .. } => {
                 // The timer must not come while the lease lasts. It rarely would: moving it costs a
                 // transaction where leaving it is one plain write.
@@ -436,20 +495,62 @@ impl Image {
 
     /// Puts the image into the trash, where it stays for `retention`. `None` if it is there already.
     pub fn trash(&self, retention: Duration, now: Time) -> Result<Option<Change>, BeingPurged> {
-        match self.state {
-            State::Trashed { .. } => Ok(None),
-            State::Purging => Err(BeingPurged),
+        let (picture, failure) = match &self.state {
+            State::Trashed { .. } => return Ok(None),
+            State::Purging { .. } => return Err(BeingPurged),
+            State::Pending | State::Processing { .. } => (None, None),
+            State::Ready { picture } => (Some(picture.clone()), None),
+            State::Failed { failure } => (None, Some(failure.clone())),
+        };
+        let state = State::Trashed { trashed_at: now, picture, failure };
+        let due = Due { at: now.after(retention), kind: DueKind::Purge };
+        Ok(Some(self.edited(now, state, Some(due), EventKind::Trashed)))
+    }
+
+    /// Brings the image back from the trash as it was. `None` if it is not there.
+    ///
+    /// One that was trashed before its bytes were processed waits for them again; if they came and were thrown
+    /// away in the meantime, the timer says so.
+    pub fn restore(&self, now: Time) -> Result<Option<Change>, BeingPurged> {
+        let (state, due) = match &self.state {
+            State::Purging { .. } => return Err(BeingPurged),
             State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
-                let image = Self {
-                    version: self.version + 1,
-                    updated_at: now,
-                    due: Some(Due { at: now.after(retention), kind: DueKind::Purge }),
-                    state: State::Trashed { trashed_at: now },
-                    ..self.clone()
-                };
-                Ok(Some(Change { image, event: Some(EventKind::Trashed) }))
+                return Ok(None);
             }
+            State::Trashed { picture: Some(picture), .. } => {
+                (State::Ready { picture: picture.clone() }, None)
+            }
+            State::Trashed { failure: Some(failure), .. } => {
+                (State::Failed { failure: failure.clone() }, None)
+            }
+            State::Trashed { picture: None, failure: None, .. } => {
+                (State::Pending, Some(Due { at: now.after(PROCESSING_GRACE), kind: DueKind::Upload }))
+            }
+        };
+        Ok(Some(self.edited(now, state, due, EventKind::Restored)))
+    }
+
+    /// Gives the order to delete the image for good, wherever it stands. `None` if that was given already.
+    pub fn purge(&self, now: Time) -> Option<Change> {
+        if matches!(self.state, State::Purging { .. }) {
+            return None;
         }
+        let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
+        let state = State::Purging { picture: self.original().cloned() };
+        Some(self.edited(now, state, Some(due), EventKind::Purging))
+    }
+
+    /// Says something else of the image. `None` if it is what was said before.
+    pub fn edit(
+        &self, patch: &DetailsPatch, visibility: Option<Visibility>, now: Time,
+    ) -> Result<Option<Change>, Unfit> {
+        let details = self.details.patched(patch)?;
+        let visibility = visibility.unwrap_or(self.visibility);
+        if details == self.details && visibility == self.visibility {
+            return Ok(None);
+        }
+        let edited = self.edited(now, self.state.clone(), self.due, EventKind::Updated);
+        Ok(Some(Change { image: Self { details, visibility, ..edited.image }, ..edited }))
     }
 
     /// What has to be done about an image that fell due.
@@ -477,9 +578,10 @@ impl Image {
                 },
                 now,
             ),
-            State::Trashed { .. } | State::Purging => {
+            State::Trashed { .. } | State::Purging { .. } => {
                 let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
-                self.revised(now, State::Purging, Some(due), Some(EventKind::Purging))
+                let state = State::Purging { picture: self.original().cloned() };
+                self.revised(now, state, Some(due), Some(EventKind::Purging))
             }
             State::Ready { .. } | State::Failed { .. } => return Overdue::Nothing,
         };
@@ -488,7 +590,12 @@ impl Image {
 
     fn revised(&self, now: Time, state: State, due: Option<Due>, event: Option<EventKind>) -> Change {
         let image = Self { revision: self.revision + 1, updated_at: now, due, state, ..self.clone() };
-        Change { image, event }
+        Change::new(image, event)
+    }
+
+    fn edited(&self, now: Time, state: State, due: Option<Due>, event: EventKind) -> Change {
+        let image = Self { version: self.version + 1, updated_at: now, due, state, ..self.clone() };
+        Change::new(image, Some(event))
     }
 }
 

@@ -1,21 +1,26 @@
 //! What Tintype is about, without AWS: ids, images and their states, keys, presets, events, errors.
 
+pub mod access;
+pub mod details;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod idempotency;
 pub mod image;
 pub mod key;
 pub mod name;
 pub mod page;
 pub mod preset;
 pub mod project;
+pub mod quota;
 pub mod secret;
 pub mod signed_path;
 pub mod summary;
 pub mod time;
 pub mod upload_token;
-pub mod user;
 
+pub use access::Access;
+pub use details::UserId;
 pub use error::Unavailable;
 pub use event::{Event, EventKind};
 pub use id::{EventId, Ids, ImageId, KeyId, ProjectId, TokenId, UploadId};
@@ -26,4 +31,3 @@ pub use preset::{PictureName, PresetName, Variant, VariantFormat};
 pub use project::Project;
 pub use secret::Secret;
 pub use time::{Clock, Time};
-pub use user::UserId;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quota::Limits;
 use super::{ProjectId, Secret, Time};
 
 /// A tenant. Everything else belongs to exactly one.
@@ -17,6 +18,9 @@ pub struct Project {
     /// How its pictures are treated.
     #[serde(default)]
     pub settings: Settings,
+    /// How much it may keep.
+    #[serde(default)]
+    pub limits: Limits,
     /// When it was made.
     pub created_at: Time,
 }
@@ -24,7 +28,14 @@ pub struct Project {
 impl Project {
     /// A project as it is made: nothing kept that could betray somebody.
     pub fn new(id: ProjectId, name: String, signing_keys: Vec<Secret>, now: Time) -> Self {
-        Self { id, name, signing_keys, settings: Settings::default(), created_at: now }
+        Self {
+            id,
+            name,
+            signing_keys,
+            settings: Settings::default(),
+            limits: Limits::default(),
+            created_at: now,
+        }
     }
 }
 

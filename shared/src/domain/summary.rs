@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::details::{AltText, Title};
 use super::image::Image;
 use super::{ImageId, Time, UploadId, Visibility};
 
@@ -16,9 +17,12 @@ pub struct ImageSummary {
     pub state: String,
     /// Who may see it.
     pub visibility: Visibility,
-    /// What its owner calls it.
+    /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    pub title: Option<Title>,
+    /// What it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alt: Option<AltText>,
     /// When it was reserved.
     pub created_at: Time,
     /// What is known once it is ready.
@@ -46,7 +50,8 @@ impl From<&Image> for ImageSummary {
             upload: image.upload,
             state: image.state.name().to_owned(),
             visibility: image.visibility,
-            title: image.title.clone(),
+            title: image.details.title.clone(),
+            alt: image.details.alt.clone(),
             created_at: image.created_at,
             picture: image.picture().map(|picture| PictureSummary {
                 width: picture.width,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Problem;
 use crate::domain::upload_token::Grant;
-use crate::domain::{KeyId, ProjectId, Scope, TokenId, UserId};
+use crate::domain::{Access, KeyId, ProjectId, Scope, TokenId, UserId};
 
 /// Who proved to be somebody, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl Caller {
         Some(Self { project, scopes, user, id, credential })
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(project: ProjectId, id: &str) -> Self {
+        let credential = Credential::Key(KeyId::new(1.into()));
+        Self { project, scopes: vec![], user: None, id: id.to_owned(), credential }
+    }
+
     /// Goes on only with somebody who has the scope, or is an administrator. Upload tokens open nothing but
     /// the place that asks for them, see [`Self::require_upload`].
     pub fn require(self, scope: Scope) -> Result<Self, Problem> {
@@ -87,6 +93,11 @@ impl Caller {
         } else {
             Err(Problem::forbidden(format!("This needs the scope `{}`.", scope.name())))
         }
+    }
+
+    /// What of the project they get to see.
+    pub fn access(&self) -> Access {
+        Access { project: self.project, user: self.user.clone() }
     }
 
     /// The upload token in use, if it is one, and its limits.

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::Unavailable;
-use crate::domain::error::{ChangeKeyError, FindImageError, ListError, ReadObjectError, TrashImageError};
+use crate::domain::error::{
+    ChangeKeyError, CommitError, EditImageError, FindImageError, ListError, ReadObjectError,
+};
 
 /// A field that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,20 +74,26 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// 403: the project may not hold any more.
+    pub fn quota_exceeded() -> Self {
+        let detail = "The project holds as much as it may. Delete images for good, or raise its limits.";
+        Self::new(StatusCode::FORBIDDEN, "quota-exceeded", detail)
+    }
+
     /// 404: absent, or another project's.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("There is no such {what}."))
-    }
-
-    /// 409: somebody else is at it, or it cannot be done as things are.
-    pub fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
     /// 412: it is not what the caller has seen. `etag` is what it is now.
     pub fn stale(what: &str, etag: &str) -> Self {
         let detail = format!("The {what} has changed since you read it. Read it again and decide anew.");
         Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail).with_header(header::ETAG, etag)
+    }
+
+    /// 410: it was here once.
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "gone", detail)
     }
 
     /// 413: more bytes than are taken.
@@ -96,6 +104,17 @@ impl Problem {
     /// 415: a media type that cannot be worked with.
     pub fn unsupported_media(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", detail)
+    }
+
+    /// 409: somebody else is at it.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// 422: the name of an attempt was used for another request.
+    pub fn idempotency_mismatch() -> Self {
+        let detail = "This `Idempotency-Key` was used for another request. Take a new one for each request.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", detail)
     }
 
     /// 500: our fault.
@@ -165,25 +184,36 @@ impl From<FindImageError> for Problem {
     }
 }
 
-impl From<TrashImageError> for Problem {
-    fn from(error: TrashImageError) -> Self {
+impl From<EditImageError> for Problem {
+    fn from(error: EditImageError) -> Self {
         match error {
-            TrashImageError::NotFound => Self::not_found("image"),
-            TrashImageError::Purging => {
-                Self::new(StatusCode::GONE, "gone", "The image is being deleted for good.")
-            }
-            TrashImageError::Stale { current } => Self::new(
+            EditImageError::NotFound => Self::not_found("image"),
+            EditImageError::Purging => Self::gone("The image is being deleted for good."),
+            EditImageError::Stale { current } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",
                 "The image has changed since you read it. Read it again and decide anew.",
             )
             .with_header(header::ETAG, &current.to_string()),
-            TrashImageError::Contended => Self::new(
-                StatusCode::CONFLICT,
-                "conflict",
-                "Others are changing the image at this moment. Try again.",
-            ),
-            TrashImageError::Unavailable(error) => error.into(),
+            EditImageError::Unfit(unfit) => Self::invalid_request(format!("The change {unfit}.")),
+            EditImageError::Contended => {
+                Self::conflict("Others are changing the image at this moment. Try again.")
+            }
+            EditImageError::QuotaExceeded => Self::quota_exceeded(),
+            EditImageError::Unavailable(error) => error.into(),
+            // Functions answer from the record; one that forgets must not claim that nothing happened.
+            EditImageError::Repeated(_) => Self::conflict("This request has taken effect already."),
+        }
+    }
+}
+
+impl From<CommitError> for Problem {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::QuotaExceeded => Self::quota_exceeded(),
+            CommitError::Unavailable(error) => error.into(),
+            CommitError::Repeated(_) => Self::conflict("This request has taken effect already."),
+            CommitError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
         }
     }
 }
@@ -264,11 +294,11 @@ mod tests {
             (throttled().into(), 503, "unavailable", Some(("retry-after", "2"))),
             (FindImageError::NotFound.into(), 404, "not-found", None),
             (FindImageError::Unavailable(outage()).into(), 503, "unavailable", None),
-            (TrashImageError::NotFound.into(), 404, "not-found", None),
-            (TrashImageError::Purging.into(), 410, "gone", None),
-            (TrashImageError::Stale { current }.into(), 412, "stale", Some(("etag", "\"3.7\""))),
-            (TrashImageError::Contended.into(), 409, "conflict", None),
-            (TrashImageError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (EditImageError::NotFound.into(), 404, "not-found", None),
+            (EditImageError::Purging.into(), 410, "gone", None),
+            (EditImageError::Stale { current }.into(), 412, "stale", Some(("etag", "\"3.7\""))),
+            (EditImageError::Contended.into(), 409, "conflict", None),
+            (EditImageError::Unavailable(outage()).into(), 503, "unavailable", None),
             (ChangeKeyError::NotFound.into(), 404, "not-found", None),
             (ChangeKeyError::Revoked.into(), 409, "conflict", None),
             (ChangeKeyError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),

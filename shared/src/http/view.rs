@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::domain::details::{AltText, FocalPoint, Metadata, Tags, Title, UserId};
 use crate::domain::image::{Capture, Failure, Image, State, Swatch};
 use crate::domain::signed_path::{self, delivery_path, hand_out};
 use crate::domain::summary::{ImageSummary, PictureSummary};
@@ -14,7 +15,15 @@ pub struct ImageView<'a> {
     state: &'static str,
     visibility: Visibility,
     #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
+    owner: Option<&'a UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a Title>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alt: Option<&'a AltText>,
+    tags: &'a Tags,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    focal_point: Option<FocalPoint>,
+    metadata: &'a Metadata,
     created_at: Time,
     updated_at: Time,
     version: u64,
@@ -106,21 +115,26 @@ impl<'a> ImageView<'a> {
             | State::Processing { .. }
             | State::Ready { .. }
             | State::Trashed { .. }
-            | State::Purging => None,
+            | State::Purging { .. } => None,
         };
         let trashed_at = match image.state {
-            State::Trashed { trashed_at } => Some(trashed_at),
+            State::Trashed { trashed_at, .. } => Some(trashed_at),
             State::Pending
             | State::Processing { .. }
             | State::Ready { .. }
             | State::Failed { .. }
-            | State::Purging => None,
+            | State::Purging { .. } => None,
         };
         Self {
             id: image.id.to_string(),
             state: image.state.name(),
             visibility: image.visibility,
-            title: image.title.as_deref(),
+            owner: image.owner.as_ref(),
+            title: image.details.title.as_ref(),
+            alt: image.details.alt.as_ref(),
+            tags: &image.details.tags,
+            focal_point: image.details.focal_point,
+            metadata: &image.details.metadata,
             created_at: image.created_at,
             updated_at: image.updated_at,
             version: image.version,
@@ -151,7 +165,9 @@ pub struct ImageRow {
     state: String,
     visibility: Visibility,
     #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
+    title: Option<Title>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alt: Option<AltText>,
     created_at: Time,
     #[serde(flatten)]
     picture: Option<PictureSummary>,
@@ -172,6 +188,7 @@ impl ImageRow {
             state: summary.state,
             visibility: summary.visibility,
             title: summary.title,
+            alt: summary.alt,
             created_at: summary.created_at,
             picture: summary.picture,
             thumbnail,

@@ -1,9 +1,11 @@
 //! Read, decide, write; and again if somebody else was faster.
 
 use super::{CommitImage, FindImage};
-use crate::domain::error::{CommitError, FindImageError};
-use crate::domain::image::{Change, Image};
-use crate::domain::{EventId, ImageId, ProjectId, Unavailable};
+use crate::domain::details::Unfit;
+use crate::domain::error::{CommitError, EditImageError, FindImageError};
+use crate::domain::idempotency::Record;
+use crate::domain::image::{BeingPurged, Change, Image};
+use crate::domain::{Access, EventId, ImageId, ProjectId, Unavailable};
 
 /// How often a change is tried before the caller is told to come back later. Each conflict means that
 /// another writer got through, so this many in a row are many writers.
@@ -18,6 +20,12 @@ pub enum ChangeError<Refusal: std::fmt::Debug> {
     /// The rules do not allow it.
     #[error("the change was refused: {0:?}")]
     Refused(Refusal),
+    /// The request has taken effect already.
+    #[error("the request was made before")]
+    Repeated(Box<Record>),
+    /// The project would hold more than it may.
+    #[error("the project's quota is used up")]
+    QuotaExceeded,
     /// Others kept changing it.
     #[error("the image kept changing")]
     Contended,
@@ -43,8 +51,59 @@ pub async fn change_image<Refusal: std::fmt::Debug>(
         match images.commit_image(Some(&before), &change, event).await {
             Ok(()) => return Ok(change.image),
             Err(CommitError::Conflict) => {}
+            Err(CommitError::Repeated(record)) => return Err(ChangeError::Repeated(record)),
+            Err(CommitError::QuotaExceeded) => return Err(ChangeError::QuotaExceeded),
             Err(CommitError::Unavailable(e)) => return Err(ChangeError::Unavailable(e)),
         }
     }
     Err(ChangeError::Contended)
+}
+
+/// A rule that does not allow what a user wants.
+#[derive(Debug)]
+pub enum EditRefused {
+    /// The image is being purged.
+    BeingPurged,
+    /// It would be no image afterwards.
+    Unfit(Unfit),
+}
+
+impl From<BeingPurged> for EditRefused {
+    fn from(_: BeingPurged) -> Self {
+        Self::BeingPurged
+    }
+}
+
+impl From<Unfit> for EditRefused {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
+}
+
+/// Changes an image as a user wants it: only one that they may see, and only if it is at one of the versions
+/// that they know, where they name any.
+pub async fn edit_image(
+    images: &(impl FindImage + CommitImage), (access, image): (&Access, ImageId), event: EventId,
+    expected: Option<&[u64]>, mut decide: impl FnMut(&Image) -> Result<Option<Change>, EditRefused>,
+) -> Result<Image, EditImageError> {
+    let decide = |image: &Image| {
+        if !access.sees(image) {
+            return Err(EditImageError::NotFound);
+        }
+        if expected.is_some_and(|versions| !versions.contains(&image.version)) {
+            return Err(EditImageError::Stale { current: image.etag() });
+        }
+        decide(image).map_err(|refused| match refused {
+            EditRefused::BeingPurged => EditImageError::Purging,
+            EditRefused::Unfit(unfit) => EditImageError::Unfit(unfit),
+        })
+    };
+    change_image(images, (access.project, image), event, decide).await.map_err(|error| match error {
+        ChangeError::NotFound => EditImageError::NotFound,
+        ChangeError::Refused(refusal) => refusal,
+        ChangeError::Repeated(record) => EditImageError::Repeated(record),
+        ChangeError::QuotaExceeded => EditImageError::QuotaExceeded,
+        ChangeError::Contended => EditImageError::Contended,
+        ChangeError::Unavailable(error) => EditImageError::Unavailable(error),
+    })
 }

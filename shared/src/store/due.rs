@@ -4,10 +4,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::item::{decode, encode, primary_key, text, unavailable};
+use super::transaction::{Part, Transaction};
 use super::{Store, keys};
 use crate::domain::image::{Due, Image};
 use crate::domain::{ImageId, ProjectId, Time, Unavailable};
@@ -53,42 +53,30 @@ struct Watermark {
     done_before: Time,
 }
 
-/// The writes that move an image's due entry along with it.
+/// Moves an image's due entry along with it.
 pub fn moves(
-    table: &str, operation: &'static str, before: Option<&Image>, after: &Image,
-) -> Result<Vec<TransactWriteItem>, Unavailable> {
+    transaction: &mut Transaction<'_>, operation: &'static str, before: Option<&Image>, after: &Image,
+) -> Result<(), Unavailable> {
     if before.map(|image| image.due) == Some(after.due) {
-        return Ok(vec![]);
+        return Ok(());
     }
-    let mut writes = vec![];
     if let Some(before) = before {
-        writes.extend(forgets(table, operation, before)?);
+        forgets(transaction, before)?;
     }
     if let Some(due) = after.due {
         let entry = DueEntry { project: after.project, image: after.id, due };
         let (partition, sort) = keys::due(after.project, after.id, due);
-        let put = Put::builder()
-            .table_name(table)
-            .set_item(Some(encode(operation, "due", primary_key(partition, sort), &entry)?))
-            .build()
-            .map_err(|e| Unavailable::new(operation, e))?;
-        writes.push(TransactWriteItem::builder().put(put).build());
+        let item = encode(operation, "due", primary_key(partition, sort), &entry)?;
+        transaction.put(Part::Unconditional, item, None)?;
     }
-    Ok(writes)
+    Ok(())
 }
 
-/// The write that deletes an image's due entry, if it has one.
-pub fn forgets(
-    table: &str, operation: &'static str, image: &Image,
-) -> Result<Option<TransactWriteItem>, Unavailable> {
-    let Some(due) = image.due else { return Ok(None) };
+/// Deletes an image's due entry, if it has one.
+pub fn forgets(transaction: &mut Transaction<'_>, image: &Image) -> Result<(), Unavailable> {
+    let Some(due) = image.due else { return Ok(()) };
     let (partition, sort) = keys::due(image.project, image.id, due);
-    let delete = Delete::builder()
-        .table_name(table)
-        .set_key(Some(primary_key(partition, sort)))
-        .build()
-        .map_err(|e| Unavailable::new(operation, e))?;
-    Ok(Some(TransactWriteItem::builder().delete(delete).build()))
+    transaction.delete(Part::Unconditional, primary_key(partition, sort), None)
 }
 
 impl FindOverdue for Store {

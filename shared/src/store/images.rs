@@ -2,19 +2,21 @@
 
 use std::future::Future;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Delete, DeleteRequest, Put, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
 use super::item::{Item, decode, encode, number, primary_key, text, unavailable};
-use super::{Store, due, events, keys};
+use super::transaction::{Cancelled, Expression, Part, Transaction};
+use super::{Store, due, events, idempotency, keys, quota, rows};
 use crate::domain::error::{CommitError, FindImageError};
 use crate::domain::image::{Change, Image, State};
 use crate::domain::page::{ListQuery, Page};
+use crate::domain::quota::Held;
 use crate::domain::summary::ImageSummary;
 use crate::domain::{Event, EventId, EventKind, ImageId, ProjectId, Time, Unavailable};
 
 const SORT_KEY: &str = "IMAGE";
+/// The state in which an image can be erased.
+const PURGING: State = State::Purging { picture: None };
 
 /// Reads one image, as it is now.
 pub trait FindImage {
@@ -117,29 +119,35 @@ impl CommitImage for Store {
     ) -> Result<(), CommitError> {
         const OPERATION: &str = "commit_image";
         let image = &change.image;
-        let mut put = Put::builder().table_name(&self.table).set_item(Some(image_item(OPERATION, image)?));
-        put = match before {
-            None => put.condition_expression("attribute_not_exists(PK)"),
-            Some(before) => put
-                .condition_expression("version = :version AND revision = :revision")
-                .expression_attribute_values(":version", number(before.version))
-                .expression_attribute_values(":revision", number(before.revision)),
+        let condition = match before {
+            None => Expression::new("attribute_not_exists(PK)"),
+            Some(before) => Expression::new("version = :version AND revision = :revision")
+                .value(":version", number(before.version))
+                .value(":revision", number(before.revision)),
         };
-        let put = put.build().map_err(|e| CommitError::Unavailable(Unavailable::new(OPERATION, e)))?;
-        let mut writes = due::moves(&self.table, OPERATION, before, image)?;
+        let mut transaction = Transaction::new(&self.table, OPERATION);
+        transaction.put(Part::Subject, image_item(OPERATION, image)?, Some(condition))?;
+        due::moves(&mut transaction, OPERATION, before, image)?;
+        rows::moves(&mut transaction, OPERATION, before, image)?;
+        let held = Held::by(before).to(Held::by(Some(image)));
+        quota::settle(&mut transaction, image.project, held, change.within)?;
         if let Some(kind) = change.event {
-            writes.push(self.log(OPERATION, &event_of(image, kind, event))?);
+            log(&mut transaction, OPERATION, &event_of(image, kind, event))?;
         }
-        if writes.is_empty() {
-            return self.put_alone(OPERATION, put).await;
+        if let Some(record) = &change.once {
+            idempotency::record(&mut transaction, record)?;
         }
-        writes.insert(0, TransactWriteItem::builder().put(put).build());
-        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if lost_the_race(&error) => Err(CommitError::Conflict),
-            Err(error) => Err(CommitError::Unavailable(unavailable(OPERATION, error))),
-        }
+        transaction.send(&self.client).await.map_err(|cancelled| match cancelled {
+            Cancelled::By(Part::Record, item) => match decode(OPERATION, item) {
+                Ok(record) => CommitError::Repeated(Box::new(record)),
+                Err(error) => CommitError::Unavailable(error),
+            },
+            Cancelled::By(Part::Quota, _) => CommitError::QuotaExceeded,
+            Cancelled::By(Part::Subject | Part::Unconditional, _) | Cancelled::Contended => {
+                CommitError::Conflict
+            }
+            Cancelled::Unavailable(error) => CommitError::Unavailable(error),
+        })
     }
 }
 
@@ -176,25 +184,6 @@ impl EraseRows for Store {
 }
 
 impl Store {
-    async fn put_alone(&self, operation: &'static str, put: Put) -> Result<(), CommitError> {
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(put.item))
-            .set_condition_expression(put.condition_expression)
-            .set_expression_attribute_values(put.expression_attribute_values)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Err(CommitError::Conflict)
-            }
-            Err(error) => Err(CommitError::Unavailable(unavailable(operation, error))),
-        }
-    }
-
     async fn delete_batch(&self, operation: &'static str, rows: Vec<Item>) -> Result<(), Unavailable> {
         let requests = rows
             .into_iter()
@@ -218,35 +207,28 @@ impl Store {
     async fn delete_image(
         &self, operation: &'static str, image: &Image, event: EventId, now: Time,
     ) -> Result<(), Unavailable> {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(primary_key(keys::image(image.project, image.id), SORT_KEY)))
-            .condition_expression("#state = :purging")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":purging", text(State::Purging.name()))
-            .build()
-            .map_err(|e| Unavailable::new(operation, e))?;
+        let condition = Expression::new("#state = :purging")
+            .name("#state", "state")
+            .value(":purging", text(PURGING.name()));
         let gone = Image { revision: image.revision + 1, updated_at: now, due: None, ..image.clone() };
-        let mut writes = vec![TransactWriteItem::builder().delete(delete).build()];
-        writes.extend(due::forgets(&self.table, operation, image)?);
-        writes.push(self.log(operation, &event_of(&gone, EventKind::Purged, event))?);
-        match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
-            Ok(_) => Ok(()),
+        let mut transaction = Transaction::new(&self.table, operation);
+        let key = primary_key(keys::image(image.project, image.id), SORT_KEY);
+        transaction.delete(Part::Subject, key, Some(condition))?;
+        due::forgets(&mut transaction, image)?;
+        quota::settle(&mut transaction, image.project, Held::by(Some(image)).to(Held::by(None)), None)?;
+        log(&mut transaction, operation, &event_of(&gone, EventKind::Purged, event))?;
+        match transaction.send(&self.client).await {
             // Somebody else erased it in the meantime.
-            Err(error) if lost_the_race(&error) => Ok(()),
-            Err(error) => Err(unavailable(operation, error)),
+            Ok(()) | Err(Cancelled::By(..)) => Ok(()),
+            Err(Cancelled::Contended) => Err(Unavailable::new(operation, "others kept writing")),
+            Err(Cancelled::Unavailable(error)) => Err(error),
         }
     }
+}
 
-    fn log(&self, operation: &'static str, event: &Event) -> Result<TransactWriteItem, Unavailable> {
-        let item = events::event_item(operation, event)?;
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .build()
-            .map_err(|e| Unavailable::new(operation, e))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
+/// Writes an event into the log.
+fn log(transaction: &mut Transaction<'_>, operation: &'static str, event: &Event) -> Result<(), Unavailable> {
+    transaction.put(Part::Unconditional, events::event_item(operation, event)?, None)
 }
 
 impl From<Unavailable> for CommitError {
@@ -275,8 +257,10 @@ fn image_item(operation: &'static str, image: &Image) -> Result<Item, Unavailabl
         State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
             Some((keys::live_images(project), id.clone()))
         }
-        State::Trashed { trashed_at } => Some((keys::trashed_images(project), format!("{trashed_at}#{id}"))),
-        State::Purging => None,
+        State::Trashed { trashed_at, .. } => {
+            Some((keys::trashed_images(project), format!("{trashed_at}#{id}")))
+        }
+        State::Purging { .. } => None,
     };
     if let Some((partition, sort)) = listed {
         key.insert("GSI1PK".into(), text(partition));
@@ -287,7 +271,7 @@ fn image_item(operation: &'static str, image: &Image) -> Result<Item, Unavailabl
             key.insert("GSI2PK".into(), text(keys::images_in_state(project, image.state.name())));
             key.insert("GSI2SK".into(), text(id));
         }
-        State::Ready { .. } | State::Trashed { .. } | State::Purging => {}
+        State::Ready { .. } | State::Trashed { .. } | State::Purging { .. } => {}
     }
     let summary = ImageSummary::from(image);
     let summary = serde_dynamo::to_attribute_value(summary).map_err(|e| Unavailable::new(operation, e))?;
@@ -295,21 +279,10 @@ fn image_item(operation: &'static str, image: &Image) -> Result<Item, Unavailabl
     encode(operation, "image", key, image)
 }
 
-/// Whether a transaction failed because somebody else's write came first.
-fn lost_the_race(error: &SdkError<TransactWriteItemsError>) -> bool {
-    let SdkError::ServiceError(context) = error else { return false };
-    let TransactWriteItemsError::TransactionCanceledException(cancelled) = context.err() else {
-        return false;
-    };
-    cancelled
-        .cancellation_reasons()
-        .iter()
-        .any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::details::Details;
     use crate::domain::image::{Capture, Declared, Due, DueKind, Failure, Lease, Picture};
     use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
     use proptest::prelude::*;
@@ -353,8 +326,12 @@ mod tests {
             (".{0,9}", ".{0,9}", any::<bool>()).prop_map(|(code, detail, retryable)| State::Failed {
                 failure: Failure { code, detail, retryable }
             }),
-            time().prop_map(|trashed_at| State::Trashed { trashed_at }),
-            Just(State::Purging),
+            (time(), proptest::option::of(picture())).prop_map(|(trashed_at, picture)| State::Trashed {
+                trashed_at,
+                picture,
+                failure: None
+            }),
+            proptest::option::of(picture()).prop_map(|picture| State::Purging { picture }),
         ]
     }
 
@@ -369,7 +346,11 @@ mod tests {
                     upload: UploadId::new(Ulid(upload)),
                     declared: Declared { content_type: "image/png".into(), bytes },
                     visibility: if flag { Visibility::Public } else { Visibility::Private },
-                    title,
+                    owner: title.as_ref().and_then(|owner| owner.parse().ok()),
+                    details: Details {
+                        title: title.and_then(|title| title.parse().ok()),
+                        ..Details::default()
+                    },
                     created_at,
                     updated_at: at,
                     version,
@@ -411,8 +392,8 @@ mod tests {
             let name = image.state.name();
             let live = (format!("P#{project}#IMAGE"), id.to_string());
             let listed = match image.state {
-                State::Trashed { trashed_at } => Some((format!("P#{project}#TRASH"), format!("{trashed_at}#{id}"))),
-                State::Purging => None,
+                State::Trashed { trashed_at, .. } => Some((format!("P#{project}#TRASH"), format!("{trashed_at}#{id}"))),
+                State::Purging { .. } => None,
                 _ => Some(live),
             };
             prop_assert_eq!(index(1), listed);

@@ -1,8 +1,10 @@
 //! The table's keys. Everything a project owns has the project in its key, so that another project's id
 //! is simply not found.
 
+use crate::domain::details::Tag;
+use crate::domain::idempotency::Attempt;
 use crate::domain::image::{Due, DueKind};
-use crate::domain::{EventId, ImageId, KeyId, ProjectId, Time};
+use crate::domain::{EventId, ImageId, KeyId, ProjectId, Time, UserId};
 
 /// How many partitions a day's due entries are spread over.
 pub const DUE_SHARDS: u64 = 4;
@@ -33,6 +35,25 @@ pub fn trashed_images(project: ProjectId) -> String {
 
 pub fn images_in_state(project: ProjectId, state: &str) -> String {
     format!("P#{project}#STATE#{state}")
+}
+
+pub fn images_with_tag(project: ProjectId, tag: &Tag) -> String {
+    format!("P#{project}#TAG#{tag}")
+}
+
+pub fn images_of_owner(project: ProjectId, owner: &UserId) -> String {
+    format!("P#{project}#OWNER#{owner}")
+}
+
+/// In the project's own partition, so that its tags are one query, in alphabetical order.
+pub fn tag_count(tag: &Tag) -> String {
+    format!("TAG#{tag}")
+}
+
+/// The caller comes first and has a length that is written down: neither part can be taken for the other.
+pub fn attempt(attempt: &Attempt) -> String {
+    let Attempt { project, caller, key, .. } = attempt;
+    format!("P#{project}#IDEM#{}#{caller}#{key}", caller.len())
 }
 
 pub fn events_of_day(project: ProjectId, time: Time) -> String {

@@ -7,19 +7,24 @@ mod api_keys;
 mod change;
 mod due;
 mod events;
+mod idempotency;
 mod images;
 mod item;
 mod keys;
 mod projects;
+mod quota;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use aws_sdk_dynamodb::Client;
 
 pub use api_keys::{CommitKey, FindKey, ListKeys, MarkKeySeen, change_key};
-pub use change::{ChangeError, change_image};
+pub use change::{ChangeError, EditRefused, change_image, edit_image};
 pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
+pub use idempotency::RecallAttempt;
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
 pub use projects::{CreateProject, FindProject, KnownProjects};
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::*;
+use crate::domain::details::Details;
 use crate::domain::error::{CommitError, FindImageError, WriteError};
 use crate::domain::image::{
     Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Picture, Swatch,
@@ -89,7 +90,8 @@ fn at(secs: i64) -> Time {
 fn reserved() -> Change {
     let (id, upload, project) = (ImageId::new(Ulid(1)), UploadId::new(Ulid(2)), ProjectId::new(Ulid(3)));
     let declared = Declared { content_type: "image/jpeg".into(), bytes: 10 };
-    let new = NewImage { declared, visibility: Visibility::Private, title: Some("Harbour".into()) };
+    let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
+    let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
     Image::reserve(id, upload, project, new, at(0))
 }
 
@@ -417,7 +419,7 @@ async fn a_page_ends_where_the_next_begins() {
 
 #[tokio::test]
 async fn erasing_deletes_the_children_then_the_image_if_it_is_still_purging() {
-    let image = Image { state: crate::domain::image::State::Purging, ..reserved().image };
+    let image = Image { state: crate::domain::image::State::Purging { picture: None }, ..reserved().image };
     let key = |sort: &str| json!({ "PK": { "S": format!("P#{PROJECT}#I#{IMAGE}") }, "SK": { "S": sort } });
     let wire = Wire::answering([
         (200, json!({ "Items": [key("IMAGE"), key("TAG#sea")] })),

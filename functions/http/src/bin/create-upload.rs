@@ -5,13 +5,15 @@
 
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
-use shared::domain::error::CommitError;
+use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, unless_blank};
+use shared::domain::error::{CommitError, FindImageError};
+use shared::domain::idempotency::Record;
 use shared::domain::image::{ACCEPTED_TYPES, Declared, Image, MAXIMUM_BYTES, NewImage};
-use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId, Visibility};
-use shared::http::{Caller, FieldError, Problem, body, created};
+use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId, UserId, Visibility};
+use shared::http::{Caller, FieldError, Problem, attempt, body, created, same_request};
 use shared::media::{PresignUpload, UploadMethod, UploadTarget};
-use shared::platform::{Environment, serve};
-use shared::store::CommitImage;
+use shared::platform::{Environment, recall, serve};
+use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
 
 /// What a client announces.
 #[derive(Debug, Deserialize)]
@@ -23,7 +25,17 @@ struct NewUpload {
     method: UploadMethod,
     #[serde(default)]
     visibility: Visibility,
-    title: Option<String>,
+    /// A token's images are its user's; a key may say whose they are.
+    owner: Option<UserId>,
+    #[serde(default, deserialize_with = "unless_blank")]
+    title: Option<Title>,
+    #[serde(default, deserialize_with = "unless_blank")]
+    alt: Option<AltText>,
+    #[serde(default)]
+    tags: Tags,
+    focal_point: Option<FocalPoint>,
+    #[serde(default)]
+    metadata: Metadata,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,11 +46,8 @@ struct CreatedUpload {
     target: UploadTarget,
 }
 
-/// Longer titles are descriptions.
-const MAXIMUM_TITLE: usize = 200;
-
 impl NewUpload {
-    fn check(self) -> Result<(NewImage, UploadMethod), Problem> {
+    fn check(self, caller: &Caller) -> Result<(NewImage, UploadMethod), Problem> {
         let field = |pointer: &str, detail: String| {
             Problem::invalid_fields(vec![FieldError { pointer: pointer.into(), detail }])
         };
@@ -52,40 +61,75 @@ impl NewUpload {
         if self.bytes > MAXIMUM_BYTES {
             return Err(Problem::too_large(format!("An upload has at most {MAXIMUM_BYTES} bytes.")));
         }
-        let title = self.title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty());
-        if title.as_ref().is_some_and(|title| title.chars().count() > MAXIMUM_TITLE) {
-            return Err(field("/title", format!("must have at most {MAXIMUM_TITLE} characters")));
+        if self.owner.is_some() && caller.user.is_some() {
+            return Err(field("/owner", "is the user of the token; leave it out".into()));
         }
         let declared = Declared { content_type: self.content_type, bytes: self.bytes };
-        Ok((NewImage { declared, visibility: self.visibility, title }, self.method))
+        let Self { title, alt, tags, focal_point, metadata, visibility, owner, method, .. } = self;
+        let details = Details { title, alt, tags, focal_point, metadata };
+        let owner = caller.user.clone().or(owner);
+        Ok((NewImage { declared, visibility, owner, details }, method))
     }
 }
 
 async fn create_upload(
-    images: &impl CommitImage, uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock,
-    request: Request,
+    images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
+    uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
-    let (new, method) = body::<NewUpload>(&request)?.check()?;
+    let (new, method) = body::<NewUpload>(&request)?.check(&caller)?;
+    let (now, attempt) = (clock.now(), attempt(&request, &caller)?);
+    if let Some(record) = recall(images, attempt.as_ref(), now).await? {
+        return answer_again(images, uploads, &caller, &record, method, clock).await;
+    }
+    let project = projects.find_project(caller.project, now).await?;
+    let project = project.ok_or_else(|| Problem::not_found("project"))?;
     let (image, upload) = (ImageId::new(ids.ulid()), UploadId::new(ids.ulid()));
-    let now = clock.now();
-    let change = Image::reserve(image, upload, caller.project, new, now);
+    let record =
+        attempt.as_ref().map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
+    let change = Image::reserve(image, upload, caller.project, new, now).within(project.limits).once(record);
     // Reserve first: whatever arrives in the bucket then has an image, and a crash here leaves a
     // reservation that the timer clears away.
-    images.commit_image(None, &change, EventId::new(ids.ulid())).await.map_err(|error| match error {
-        CommitError::Conflict => Problem::internal(error),
-        CommitError::Unavailable(error) => error.into(),
-    })?;
-    let target = uploads.presign_upload(&change.image, method, now).await?;
-    created(&format!("/v1/images/{image}"), &CreatedUpload { id: upload, image, target })
+    match images.commit_image(None, &change, EventId::new(ids.ulid())).await {
+        Ok(()) => answer(uploads, &change.image, method, clock).await,
+        Err(CommitError::Repeated(record)) => {
+            let attempt = attempt.ok_or_else(|| Problem::internal("a record without an attempt"))?;
+            let record = same_request(&attempt, *record)?;
+            answer_again(images, uploads, &caller, &record, method, clock).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn answer(
+    uploads: &impl PresignUpload, image: &Image, method: UploadMethod, clock: &impl Clock,
+) -> Result<Response<Body>, Problem> {
+    let target = uploads.presign_upload(image, method, clock.now()).await?;
+    let upload = CreatedUpload { id: image.upload, image: image.id, target };
+    created(&format!("/v1/images/{}", image.id), &upload)
+}
+
+/// The same image and upload, with a target that is signed anew: the first one may have expired.
+async fn answer_again(
+    images: &impl FindImage, uploads: &impl PresignUpload, caller: &Caller, record: &Record,
+    method: UploadMethod, clock: &impl Clock,
+) -> Result<Response<Body>, Problem> {
+    let gone = || Problem::gone("The image that this request reserved has been deleted.");
+    let image = record.id(0).ok_or_else(gone)?;
+    match images.find_image(caller.project, image).await {
+        Ok(image) if Some(image.upload) == record.id(1) => answer(uploads, &image, method, clock).await,
+        Ok(_) | Err(FindImageError::NotFound) => Err(gone()),
+        Err(FindImageError::Unavailable(error)) => Err(error.into()),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Environment::load()?;
     let (images, uploads, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
-    let (images, uploads, random, clock) = (&images, &uploads, &random, &clock);
-    serve(move |request| create_upload(images, uploads, random, clock, request)).await
+    let projects = KnownProjects::new(images.clone());
+    let (images, projects, uploads, random, clock) = (&images, &projects, &uploads, &random, &clock);
+    serve(move |request| create_upload(images, projects, uploads, random, clock, request)).await
 }
 
 #[cfg(test)]
@@ -93,8 +137,10 @@ mod tests {
     use super::*;
     use lambda_http::http::{StatusCode, header};
     use serde_json::{Value, json};
+    use shared::domain::idempotency::Attempt;
     use shared::domain::image::{Change, State};
-    use shared::domain::{EventKind, ProjectId, Time, Unavailable};
+    use shared::domain::quota::Limits;
+    use shared::domain::{EventKind, Project, ProjectId, Time, Unavailable};
     use shared::platform::SystemRandom;
     use std::collections::BTreeMap;
     use std::sync::Mutex;
@@ -105,6 +151,36 @@ mod tests {
         asked: Mutex<Vec<&'static str>>,
         written: Mutex<Option<Change>>,
         fails: Option<fn() -> CommitError>,
+        /// Whether the record of an attempt is found only when it is written again.
+        races: bool,
+    }
+
+    impl World {
+        /// The record that was written, if there is one.
+        fn record(&self) -> Option<Record> {
+            self.written.lock().unwrap().as_ref().and_then(|change| change.once.clone())
+        }
+    }
+
+    impl FindImage for World {
+        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            let written = self.written.lock().unwrap();
+            let image = written.as_ref().map(|change| change.image.clone());
+            image.filter(|image| (image.project, image.id) == (project, id)).ok_or(FindImageError::NotFound)
+        }
+    }
+
+    impl FindProject for World {
+        async fn find_project(&self, id: ProjectId, now: Time) -> Result<Option<Project>, Unavailable> {
+            Ok(Some(Project::new(id, "Harbour".into(), vec![], now)))
+        }
+    }
+
+    impl RecallAttempt for World {
+        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
+            let same = |record: &Record| record.attempt.key == attempt.key && !self.races;
+            Ok(self.record().filter(same))
+        }
     }
 
     impl CommitImage for World {
@@ -115,6 +191,9 @@ mod tests {
             self.asked.lock().unwrap().push("reserve");
             if let Some(error) = self.fails {
                 return Err(error());
+            }
+            if let Some(record) = self.record() {
+                return Err(CommitError::Repeated(Box::new(record)));
             }
             *self.written.lock().unwrap() = Some(change.clone());
             Ok(())
@@ -152,7 +231,7 @@ mod tests {
 
     async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        create_upload(world, world, &SystemRandom, &At(Time::from_secs(1_795_237_200)), request).await
+        create_upload(world, world, world, &SystemRandom, &At(Time::from_secs(1_795_237_200)), request).await
     }
 
     fn document(response: &Response<Body>) -> Value {
@@ -166,10 +245,12 @@ mod tests {
         let response = answer(&world, &event()).await.unwrap();
         assert_eq!(*world.asked.lock().unwrap(), ["reserve", "presign"]);
 
-        let Change { image, event } = world.written.into_inner().unwrap().unwrap();
+        let Change { image, event, within, .. } = world.written.into_inner().unwrap().unwrap();
         let project: ProjectId = "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD".parse().unwrap();
         assert_eq!((image.project, event), (project, Some(EventKind::Created)));
-        assert_eq!((&image.state, image.title.as_deref()), (&State::Pending, Some("Harbour at dawn")));
+        assert_eq!(within, Some(Limits::default()), "the quota is asked");
+        let title = image.details.title.as_ref().map(Title::as_str);
+        assert_eq!((&image.state, title), (&State::Pending, Some("Harbour at dawn")));
         assert_eq!(image.declared, Declared { content_type: "image/jpeg".into(), bytes: 2_048_000 });
 
         assert_eq!(response.status(), StatusCode::CREATED);
@@ -184,9 +265,11 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_presigned_for_an_image_that_was_not_reserved() {
         let outage = || CommitError::Unavailable(Unavailable::new("commit_image", "table-7 timed out"));
-        for (fails, status, code) in
-            [(outage as fn() -> _, 503, "unavailable"), (|| CommitError::Conflict, 500, "internal")]
-        {
+        for (fails, status, code) in [
+            (outage as fn() -> _, 503, "unavailable"),
+            (|| CommitError::Conflict, 409, "conflict"),
+            (|| CommitError::QuotaExceeded, 403, "quota-exceeded"),
+        ] {
             let world = World { fails: Some(fails), ..World::default() };
             let problem = answer(&world, &event()).await.unwrap_err();
             assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
@@ -203,7 +286,7 @@ mod tests {
         let answered = document(&answer(&world, &event_with(&body)).await.unwrap());
         assert_eq!(answered["method"], "PUT");
         assert_eq!(answered["headers"], json!({ "content-length": "7" }));
-        assert_eq!(world.written.into_inner().unwrap().unwrap().image.title, None);
+        assert_eq!(world.written.into_inner().unwrap().unwrap().image.details.title, None);
     }
 
     #[tokio::test]
@@ -228,7 +311,7 @@ mod tests {
                 "invalid-request",
                 Some("/method"),
             ),
-            (titled("ü".repeat(MAXIMUM_TITLE + 1)), 400, "invalid-request", Some("/title")),
+            (titled("ü".repeat(Title::LONGEST + 1)), 400, "invalid-request", Some("/title")),
         ] {
             let world = World::default();
             let problem = answer(&world, &event_with(&body)).await.unwrap_err();
@@ -241,9 +324,55 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_title_and_the_largest_upload_are_taken() {
-        let title = "ü".repeat(MAXIMUM_TITLE);
+        let title = "ü".repeat(Title::LONGEST);
         let body = json!({ "content_type": "image/gif", "bytes": MAXIMUM_BYTES, "title": title });
         assert!(answer(&World::default(), &event_with(&body)).await.is_ok());
+    }
+
+    fn attempt_of(key: &str, bytes: u64) -> Value {
+        let mut event = event_with(&json!({ "content_type": "image/jpeg", "bytes": bytes }));
+        event["headers"]["idempotency-key"] = json!(key);
+        event
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_twice_reserves_one_image() {
+        for races in [false, true] {
+            let world = World { races, ..World::default() };
+            let first = document(&answer(&world, &attempt_of("a", 5)).await.unwrap());
+            let again = answer(&world, &attempt_of("a", 5)).await.unwrap();
+            assert_eq!(again.status(), StatusCode::CREATED);
+            let again = document(&again);
+            assert_eq!(
+                (&again["id"], &again["image"], &again["url"]),
+                (&first["id"], &first["image"], &first["url"])
+            );
+            let other = answer(&world, &attempt_of("a", 6)).await.unwrap_err();
+            assert_eq!((other.status().as_u16(), other.code()), (422, "idempotency-mismatch"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_is_its_users_and_a_key_says_whose() {
+        let body = json!({ "content_type": "image/jpeg", "bytes": 1, "owner": "ana" });
+        let world = World::default();
+        answer(&world, &event_with(&body)).await.unwrap();
+        let owner = |world: World| world.written.into_inner().unwrap().unwrap().image.owner;
+        assert_eq!(owner(world).unwrap().as_str(), "ana");
+
+        let mut event = event();
+        event["requestContext"]["authorizer"]["lambda"]["user"] = json!("ben");
+        let world = World::default();
+        answer(&world, &event).await.unwrap();
+        assert_eq!(owner(world).unwrap().as_str(), "ben");
+        event["body"] = json!(body.to_string());
+        assert_eq!(answer(&World::default(), &event).await.unwrap_err().status(), 400);
+        event["requestContext"]["authorizer"]["lambda"]["user"] = json!("");
+        assert_eq!(
+            answer(&World::default(), &event).await.unwrap_err().status(),
+            401,
+            "nobody is not the application"
+        );
     }
 
     #[tokio::test]

@@ -17,6 +17,9 @@ async fn get_image(
     let project = projects.find_project(caller.project, now).await?;
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
     let image = images.find_image(caller.project, image).await?;
+    if !caller.access().sees(&image) {
+        return Err(Problem::not_found("image"));
+    }
     let etag = ImageView::etag(&image, now);
     let mut response = if if_none_match(&request, &etag) {
         not_modified()
@@ -45,6 +48,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use shared::domain::details::Details;
     use shared::domain::error::FindImageError;
     use shared::domain::image::{Declared, Failure, Lease, NewImage, Picture};
     use shared::domain::{
@@ -92,7 +96,8 @@ mod tests {
         let project = serde_json::from_value(project.clone()).unwrap();
         let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
         let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let new = NewImage { declared, visibility, title: Some("Harbour".into()) };
+        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
+        let new = NewImage { declared, visibility, owner: None, details };
         Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image
     }
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Request, Response};
-use shared::domain::error::TrashImageError;
-use shared::domain::image::{BeingPurged, Image};
+use shared::domain::image::Image;
 use shared::domain::{Clock, EventId, Ids, Scope};
 use shared::http::{Caller, Problem, if_match, no_content, path_parameter};
 use shared::platform::{Environment, serve};
-use shared::store::{ChangeError, CommitImage, FindImage, change_image};
+use shared::store::{CommitImage, FindImage, edit_image};
 
 async fn trash_image(
     images: &(impl FindImage + CommitImage), ids: &impl Ids, clock: &impl Clock, retention: Duration,
@@ -20,19 +19,8 @@ async fn trash_image(
     let image = path_parameter(&request, "image", "image")?;
     let expected = if_match(&request)?;
     let (event, now) = (EventId::new(ids.ulid()), clock.now());
-    let decide = |image: &Image| {
-        if expected.as_ref().is_some_and(|versions| !versions.contains(&image.version)) {
-            return Err(TrashImageError::Stale { current: image.etag() });
-        }
-        image.trash(retention, now).map_err(|BeingPurged| TrashImageError::Purging)
-    };
-    let trashed = change_image(images, (caller.project, image), event, decide).await;
-    let trashed = trashed.map_err(|error| match error {
-        ChangeError::NotFound => TrashImageError::NotFound,
-        ChangeError::Refused(refusal) => refusal,
-        ChangeError::Contended => TrashImageError::Contended,
-        ChangeError::Unavailable(error) => TrashImageError::Unavailable(error),
-    })?;
+    let decide = |image: &Image| Ok(image.trash(retention, now)?);
+    let trashed = edit_image(images, (&caller.access(), image), event, expected.as_deref(), decide).await?;
     let mut response = no_content();
     let etag = HeaderValue::from_str(&trashed.etag().to_string()).map_err(Problem::internal)?;
     response.headers_mut().insert(header::ETAG, etag);
@@ -52,6 +40,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
     use shared::domain::image::{Change, Declared, DueKind, NewImage, State};
     use shared::domain::{EventKind, ImageId, ProjectId, Time, Unavailable, UploadId, Visibility};
@@ -121,7 +110,8 @@ mod tests {
         let project = serde_json::from_value(project.clone()).unwrap();
         let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
         let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let details = Details::default();
+        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
         let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
         Image { state, revision: 2, ..image }
     }
@@ -144,10 +134,11 @@ mod tests {
         assert_eq!(response.status(), 204);
         assert_eq!(response.headers()[header::ETAG], "\"2.2\"");
         let written = table.written.into_inner().unwrap();
-        let [Change { image, event: Some(EventKind::Trashed) }] = written.as_slice() else {
+        let [Change { image, event: Some(EventKind::Trashed), .. }] = written.as_slice() else {
             panic!("one change with its event: {written:?}")
         };
-        assert_eq!(image.state, State::Trashed { trashed_at: Time::from_secs(50) });
+        let trashed_at = Time::from_secs(50);
+        assert_eq!(image.state, State::Trashed { trashed_at, picture: None, failure: None });
         let due = image.due.unwrap();
         assert_eq!((due.kind, due.at), (DueKind::Purge, Time::from_secs(150)));
     }
@@ -187,7 +178,8 @@ mod tests {
 
     #[tokio::test]
     async fn trashing_twice_is_trashing_once() {
-        let table = table(image(State::Trashed { trashed_at: Time::from_secs(1) }));
+        let trashed_at = Time::from_secs(1);
+        let table = table(image(State::Trashed { trashed_at, picture: None, failure: None }));
         assert_eq!(answer(&table, &event(None)).await.unwrap().status(), 204);
         assert!(table.written.into_inner().unwrap().is_empty());
     }
@@ -206,7 +198,7 @@ mod tests {
         let unreachable = Table { out_of_reach: true, ..table(image(State::Pending)) };
         let other = Image { project: ProjectId::new(7.into()), ..image(State::Pending) };
         for (table, status, code) in [
-            (table(image(State::Purging)), 410, "gone"),
+            (table(image(State::Purging { picture: None })), 410, "gone"),
             (table(other), 404, "not-found"),
             (contended, 409, "conflict"),
             (unreachable, 503, "unavailable"),

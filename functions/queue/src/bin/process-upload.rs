@@ -67,7 +67,7 @@ async fn process_upload(
     }
     let decide = |now: &Image| {
         if !now.is_leased_to(&worker.owner) {
-            return Err(LeaseLost { purging: now.state == State::Purging });
+            return Err(LeaseLost { purging: matches!(now.state, State::Purging { .. }) });
         }
         Ok(Some(match &outcome {
             Ok(rendered) => now.become_ready(rendered.picture.clone(), clock.now()),
@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use aws_lambda_events::sqs::SqsEvent;
     use bytes::Bytes;
+    use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
     use shared::domain::image::{Declared, NewImage};
     use shared::domain::{ImageId, PictureName, Project, ProjectId, UploadId, Visibility};
@@ -287,7 +288,8 @@ mod tests {
     fn pending() -> Image {
         let Announcement { project, image, upload } = arrived();
         let declared = Declared { content_type: "image/gif".into(), bytes: GIF.len() as u64 };
-        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let details = Details::default();
+        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
         Image::reserve(image, upload, project, new, Time::from_secs(NOW - 60)).image
     }
 
@@ -446,7 +448,8 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_stays_of_an_image_that_was_purged_meanwhile() {
-        let purging = |image: &mut Option<Image>| image.as_mut().unwrap().state = State::Purging;
+        let purging =
+            |image: &mut Option<Image>| image.as_mut().unwrap().state = State::Purging { picture: None };
         for meanwhile in [purging as fn(&mut Option<Image>), |image| *image = None] {
             let world = World { meanwhile, ..world(Some(pending())) };
             process(&world).await.unwrap();

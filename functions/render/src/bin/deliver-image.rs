@@ -179,6 +179,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use shared::domain::details::Details;
     use shared::domain::error::ReadObjectError;
     use shared::domain::image::{Declared, NewImage, Picture};
     use shared::domain::{PresetName, Secret, Unavailable, VariantFormat};
@@ -248,7 +249,7 @@ mod tests {
         let (image, upload, project) =
             (id("image").parse().unwrap(), id("upload").parse().unwrap(), id("project").parse().unwrap());
         let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let new = NewImage { declared, visibility, title: None };
+        let new = NewImage { declared, visibility, owner: None, details: Details::default() };
         Image::reserve(image, upload, project, new, Time::from_secs(0)).image
     }
 

@@ -17,7 +17,7 @@ async fn purge_image(
 ) -> Result<(), Unavailable> {
     let event = decode_event(record.change.new_image)?;
     let image = match images.find_image(event.project, event.subject).await {
-        Ok(image) if image.state == State::Purging => image,
+        Ok(image) if matches!(image.state, State::Purging { .. }) => image,
         // Done already, by this event come twice or by the timer's.
         Ok(_) | Err(FindImageError::NotFound) => return Ok(()),
         Err(FindImageError::Unavailable(error)) => return Err(error),
@@ -40,6 +40,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 mod tests {
     use super::*;
     use aws_lambda_events::dynamodb::Event as StreamEvent;
+    use shared::domain::details::Details;
     use shared::domain::image::{Declared, Image, NewImage};
     use shared::domain::{ImageId, ProjectId, Time, UploadId, Visibility};
     use shared::platform::SystemRandom;
@@ -95,7 +96,8 @@ mod tests {
     fn world(state: State) -> World {
         let event = decode_event(record().change.new_image).unwrap();
         let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let details = Details::default();
+        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
         let upload = UploadId::new(2.into());
         let image = Image::reserve(event.subject, upload, event.project, new, Time::from_secs(0)).image;
         let image = Mutex::new(Some(Image { state, ..image }));
@@ -108,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn objects_go_first_and_the_image_last_and_only_once() {
-        let world = world(State::Purging);
+        let world = world(State::Purging { picture: None });
         purge(&world, record()).await.unwrap();
         purge(&world, record()).await.unwrap();
         assert_eq!(world.done.into_inner().unwrap(), ["objects", "rows"]);
@@ -116,7 +118,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_that_nobody_ordered_to_purge_stays() {
-        for state in [State::Pending, State::Trashed { trashed_at: Time::from_secs(1) }] {
+        let trashed_at = Time::from_secs(1);
+        let trashed = State::Trashed { trashed_at, picture: None, failure: None };
+        for state in [State::Pending, trashed] {
             let world = world(state);
             purge(&world, record()).await.unwrap();
             assert!(world.done.into_inner().unwrap().is_empty());
@@ -125,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_whose_objects_remain_is_not_forgotten() {
-        let world = World { bucket_out_of_reach: true, ..world(State::Purging) };
+        let world = World { bucket_out_of_reach: true, ..world(State::Purging { picture: None }) };
         assert!(purge(&world, record()).await.is_err());
         assert!(world.image.into_inner().unwrap().is_some());
     }
@@ -134,6 +138,6 @@ mod tests {
     async fn a_record_that_is_no_event_is_an_error() {
         let mut record = record();
         record.change.new_image = record.change.old_image.clone();
-        assert!(purge(&world(State::Purging), record).await.is_err());
+        assert!(purge(&world(State::Purging { picture: None }), record).await.is_err());
     }
 }

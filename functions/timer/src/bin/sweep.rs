@@ -92,6 +92,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
     use shared::domain::image::{Change, Declared, Due, DueKind, Lease, NewImage, State};
     use shared::domain::{EventKind, ImageId, ProjectId, Time, UploadId, Visibility};
@@ -175,11 +176,12 @@ mod tests {
     /// An image that fell due a minute ago, unless its state says that it did not.
     fn image(id: u128, state: State) -> Image {
         let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let new = NewImage { declared, visibility: Visibility::Private, title: None };
+        let details = Details::default();
+        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
         let (id, upload, project) =
             (ImageId::new(id.into()), UploadId::new(2.into()), ProjectId::new(3.into()));
         let due = match state {
-            State::Trashed { .. } | State::Purging => Some(Due { at: at(-60), kind: DueKind::Purge }),
+            State::Trashed { .. } | State::Purging { .. } => Some(Due { at: at(-60), kind: DueKind::Purge }),
             State::Pending | State::Processing { .. } => Some(Due { at: at(-60), kind: DueKind::Upload }),
             State::Ready { .. } | State::Failed { .. } => None,
         };
@@ -201,7 +203,7 @@ mod tests {
     }
 
     fn trashed() -> State {
-        State::Trashed { trashed_at: at(-100) }
+        State::Trashed { trashed_at: at(-100), picture: None, failure: None }
     }
 
     #[tokio::test]
@@ -211,7 +213,7 @@ mod tests {
             (State::Pending, "failed", Some("upload-missing"), EventKind::Failed),
             (State::Processing { lease }, "failed", Some("processing-interrupted"), EventKind::Failed),
             (trashed(), "purging", None, EventKind::Purging),
-            (State::Purging, "purging", None, EventKind::Purging),
+            (State::Purging { picture: None }, "purging", None, EventKind::Purging),
         ] {
             let table = table(vec![image(1, state)]);
             assert_eq!(run(&table).await, Swept { settled: 1, left_over: 0, failed: 0 });

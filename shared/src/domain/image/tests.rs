@@ -12,7 +12,8 @@ fn reserved() -> Image {
     let new = NewImage {
         declared: Declared { content_type: "image/jpeg".into(), bytes: 10 },
         visibility: Visibility::Private,
-        title: None,
+        owner: None,
+        details: Details::default(),
     };
     let (id, upload) = (ImageId::new(Ulid(1)), UploadId::new(Ulid(2)));
     Image::reserve(id, upload, ProjectId::new(Ulid(3)), new, at(0)).image

@@ -1,0 +1,20 @@
+//! What of a project somebody gets to see.
+
+use super::image::Image;
+use super::{ProjectId, UserId};
+
+/// A project, or what one user of the application has in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The project.
+    pub project: ProjectId,
+    /// The user; nobody stands for the application itself, which sees everything.
+    pub user: Option<UserId>,
+}
+
+impl Access {
+    /// Whether an image is there for them. Another user's is not found, like another project's.
+    pub fn sees(&self, image: &Image) -> bool {
+        self.project == image.project && (self.user.is_none() || self.user == image.owner)
+    }
+}
