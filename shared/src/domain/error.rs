@@ -58,6 +58,9 @@ pub enum WriteError {
     /// Somebody else changed it first: read it again and decide anew.
     #[error("it was changed by somebody else")]
     Conflict,
+    /// The attempt took effect before.
+    #[error("the attempt took effect before")]
+    Repeated(Box<Record>),
     /// The table could not be written.
     #[error("it could not be written")]
     Unavailable(#[source] Unavailable),
@@ -81,6 +84,9 @@ pub enum ChangeKeyError {
     /// Too many others were writing to it.
     #[error("the key kept changing")]
     Contended,
+    /// The attempt took effect before.
+    #[error("the attempt took effect before")]
+    Repeated(Box<Record>),
     /// The table was out of reach.
     #[error("the key could not be changed")]
     Unavailable(#[source] Unavailable),

@@ -53,6 +53,12 @@ pub fn same_request(attempt: &Attempt, record: Record) -> Result<Record, Problem
     if record.attempt == *attempt { Ok(record) } else { Err(Problem::idempotency_mismatch()) }
 }
 
+/// The record to answer from, when it was found only on writing it.
+pub fn repeated(attempt: Option<Attempt>, record: Record) -> Result<Record, Problem> {
+    let attempt = attempt.ok_or_else(|| Problem::internal("a record without an attempt"))?;
+    same_request(&attempt, record)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

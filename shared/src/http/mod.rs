@@ -12,7 +12,7 @@ mod view;
 pub use body::{Patched, body, merge_patch, query};
 pub use caller::Caller;
 pub use conditional::{if_match, if_none_match};
-pub use idempotency::{attempt, same_request};
+pub use idempotency::{attempt, repeated, same_request};
 pub use paging::{PageParameters, page_answer};
 pub use problem::{FieldError, Problem};
 pub use respond::{created, json, no_content, not_modified, path_parameter, tagged, unstored};

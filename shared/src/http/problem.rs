@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::domain::Unavailable;
 use crate::domain::error::{
-    ChangeKeyError, CommitError, EditImageError, FindImageError, ListError, ReadObjectError,
+    ChangeKeyError, CommitError, EditImageError, FindImageError, ListError, ReadObjectError, WriteError,
 };
 
 /// A field that is not what it should be.
@@ -218,6 +218,16 @@ impl From<CommitError> for Problem {
     }
 }
 
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
+            WriteError::Repeated(_) => Self::conflict("This request has taken effect already."),
+            WriteError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
 impl From<ChangeKeyError> for Problem {
     fn from(error: ChangeKeyError) -> Self {
         match error {
@@ -227,6 +237,7 @@ impl From<ChangeKeyError> for Problem {
             ChangeKeyError::Contended => {
                 Self::conflict("Others are changing the key at this moment. Try again.")
             }
+            ChangeKeyError::Repeated(_) => Self::conflict("This request has taken effect already."),
             ChangeKeyError::Unavailable(error) => error.into(),
         }
     }
@@ -299,6 +310,8 @@ mod tests {
             (EditImageError::Stale { current }.into(), 412, "stale", Some(("etag", "\"3.7\""))),
             (EditImageError::Contended.into(), 409, "conflict", None),
             (EditImageError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (WriteError::Conflict.into(), 409, "conflict", None),
+            (WriteError::Unavailable(outage()).into(), 503, "unavailable", None),
             (ChangeKeyError::NotFound.into(), 404, "not-found", None),
             (ChangeKeyError::Revoked.into(), 409, "conflict", None),
             (ChangeKeyError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),

@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::idempotency::record;
 use super::item::{Item, decode, encode, number, primary_key, text, unavailable};
+use super::transaction::{Cancelled, Expression, Part, Transaction};
 use super::{Store, keys};
 use crate::domain::error::{ChangeKeyError, WriteError};
+use crate::domain::idempotency::Record;
 use crate::domain::key::{KeySummary, Revoked};
 use crate::domain::page::{Page, PlainQuery};
 use crate::domain::{ApiKey, KeyId, ProjectId, Unavailable};
@@ -30,9 +32,10 @@ pub trait ListKeys {
 
 /// Writes a key.
 pub trait CommitKey {
-    /// Writes the key, if it still is at the version that it had `before` (`None`: if there is none).
+    /// Writes the key, if it still is at the version that it had `before` (`None`: if there is none), and the
+    /// record of the attempt with it.
     fn commit_key(
-        &self, before: Option<&ApiKey>, key: &ApiKey,
+        &self, before: Option<&ApiKey>, key: &ApiKey, once: Option<&Record>,
     ) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
@@ -69,7 +72,7 @@ fn summary(operation: &'static str, key: &ApiKey) -> Result<AttributeValue, Unav
 /// Applies a rule to a key of a project as it is now and writes what comes of it, if anything does.
 pub async fn change_key(
     api_keys: &(impl FindKey + CommitKey), (project, id): (ProjectId, KeyId), expected: Option<&[u64]>,
-    mut decide: impl FnMut(&ApiKey) -> Result<Option<ApiKey>, Revoked>,
+    once: Option<&Record>, mut decide: impl FnMut(&ApiKey) -> Result<Option<ApiKey>, Revoked>,
 ) -> Result<ApiKey, ChangeKeyError> {
     for _ in 0..ATTEMPTS {
         let found = api_keys.find_key(id).await.map_err(ChangeKeyError::Unavailable)?;
@@ -79,9 +82,10 @@ pub async fn change_key(
         }
         let decided = decide(&before).map_err(|Revoked| ChangeKeyError::Revoked)?;
         let Some(after) = decided else { return Ok(before) };
-        match api_keys.commit_key(Some(&before), &after).await {
+        match api_keys.commit_key(Some(&before), &after, once).await {
             Ok(()) => return Ok(after),
             Err(WriteError::Conflict) => {}
+            Err(WriteError::Repeated(record)) => return Err(ChangeKeyError::Repeated(record)),
             Err(WriteError::Unavailable(e)) => return Err(ChangeKeyError::Unavailable(e)),
         }
     }
@@ -155,23 +159,44 @@ impl Store {
 }
 
 impl CommitKey for Store {
-    async fn commit_key(&self, before: Option<&ApiKey>, key: &ApiKey) -> Result<(), WriteError> {
+    async fn commit_key(
+        &self, before: Option<&ApiKey>, key: &ApiKey, once: Option<&Record>,
+    ) -> Result<(), WriteError> {
         const OPERATION: &str = "commit_key";
         let item = key_item(OPERATION, key).map_err(WriteError::Unavailable)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = match before {
-            None => put.condition_expression("attribute_not_exists(PK)"),
-            Some(before) => put
-                // The first keys had no version.
-                .condition_expression(
-                    "attribute_exists(PK) AND (version = :version OR attribute_not_exists(version))",
-                )
-                .expression_attribute_values(":version", number(before.version)),
+        let condition = match before {
+            None => Expression::new("attribute_not_exists(PK)"),
+            // The first keys had no version.
+            Some(before) => {
+                let same = "attribute_exists(PK) AND (version = :version OR attribute_not_exists(version))";
+                Expression::new(same).value(":version", number(before.version))
+            }
         };
-        put.send().await.map_err(|error| {
-            write_error(OPERATION, error, PutItemError::is_conditional_check_failed_exception)
-        })?;
-        Ok(())
+        let mut transaction = Transaction::new(&self.table, OPERATION);
+        transaction.put(Part::Subject, item, Some(condition)).map_err(WriteError::Unavailable)?;
+        self.write_once(transaction, once).await
+    }
+}
+
+impl Store {
+    /// Sends a transaction whose subject has a condition, with the record of the attempt.
+    pub(super) async fn write_once(
+        &self, mut transaction: Transaction<'_>, once: Option<&Record>,
+    ) -> Result<(), WriteError> {
+        if let Some(once) = once {
+            record(&mut transaction, once).map_err(WriteError::Unavailable)?;
+        }
+        match transaction.send(&self.client).await {
+            Ok(()) => Ok(()),
+            Err(Cancelled::By(Part::Record, item)) => match decode("recall_attempt", item) {
+                Ok(record) => Err(WriteError::Repeated(Box::new(record))),
+                Err(error) => Err(WriteError::Unavailable(error)),
+            },
+            Err(
+                Cancelled::By(Part::Subject | Part::Quota | Part::Unconditional, _) | Cancelled::Contended,
+            ) => Err(WriteError::Conflict),
+            Err(Cancelled::Unavailable(error)) => Err(WriteError::Unavailable(error)),
+        }
     }
 }
 
@@ -198,19 +223,5 @@ impl MarkKeySeen for Store {
             }
             Err(error) => Err(unavailable(OPERATION, error)),
         }
-    }
-}
-
-/// A write that was not done, because its condition failed or for another reason.
-pub(super) fn write_error<E>(
-    operation: &'static str, error: SdkError<E>, is_conflict: impl FnOnce(&E) -> bool,
-) -> WriteError
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    if error.as_service_error().is_some_and(is_conflict) {
-        WriteError::Conflict
-    } else {
-        WriteError::Unavailable(unavailable(operation, error))
     }
 }

@@ -511,7 +511,7 @@ async fn a_key_is_read_strongly_and_as_it_was_written() {
     let key =
         api_key().rotate(&KeyToken { id: api_key().id, secret: Secret::new([8; 32]) }, DAY, at(9)).unwrap();
     let key = ApiKey { good_until: Some(at(99)), last_used_at: Some(at(5)), ..key };
-    wire.store().commit_key(Some(&api_key()), &key).await.unwrap();
+    wire.store().commit_key(Some(&api_key()), &key, None).await.unwrap();
     let (operation, put) = wire.sent().remove(0);
     assert_eq!(
         (operation.as_str(), &put["ExpressionAttributeValues"]),
@@ -551,7 +551,7 @@ async fn a_key_is_written_over_what_it_was_decided_on() {
     for (answer, conflict) in
         [(refused("ConditionalCheckFailedException"), true), (refused("ThrottlingException"), false)]
     {
-        let error = Wire::answering([answer]).store().commit_key(Some(&key), &key).await.unwrap_err();
+        let error = Wire::answering([answer]).store().commit_key(Some(&key), &key, None).await.unwrap_err();
         assert_eq!(matches!(error, WriteError::Conflict), conflict, "{error:?}");
     }
 }

@@ -5,12 +5,13 @@
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::error::WriteError;
+use shared::domain::idempotency::Record;
 use shared::domain::key::KeySummary;
 use shared::domain::secret::Secrets;
 use shared::domain::{ApiKey, Clock, Ids, KeyId, KeyToken, Name, Scope, Time};
-use shared::http::{Caller, FieldError, Problem, body, created, unstored};
-use shared::platform::{Environment, serve};
-use shared::store::CommitKey;
+use shared::http::{Caller, FieldError, Problem, attempt, body, created, repeated, unstored};
+use shared::platform::{Environment, recall, serve};
+use shared::store::{CommitKey, FindKey, RecallAttempt};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +25,9 @@ struct NewKey {
 struct CreatedKey {
     #[serde(flatten)]
     summary: KeySummary,
-    key: String,
+    /// Shown once. A request that is sent again is answered without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 impl NewKey {
@@ -50,23 +53,39 @@ impl NewKey {
 }
 
 async fn create_key(
-    api_keys: &impl CommitKey, random: &(impl Ids + Secrets), clock: &impl Clock, request: Request,
+    api_keys: &(impl CommitKey + FindKey + RecallAttempt), random: &(impl Ids + Secrets), clock: &impl Clock,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require(Scope::Admin)?;
-    let now = clock.now();
+    let (now, attempt) = (clock.now(), attempt(&request, &caller)?);
     let new = body::<NewKey>(&request)?.check(&caller, now)?;
+    if let Some(record) = recall(api_keys, attempt.as_ref(), now).await? {
+        return answer_again(api_keys, &record).await;
+    }
     let token = KeyToken { id: KeyId::new(random.ulid()), secret: random.secret() };
     let key = ApiKey {
         name: new.name.map(String::from),
         good_until: new.expires_at,
         ..ApiKey::new(&token, caller.project, new.scopes, now)
     };
-    api_keys.commit_key(None, &key).await.map_err(|error| match error {
-        WriteError::Conflict => Problem::internal(error),
-        WriteError::Unavailable(error) => error.into(),
-    })?;
-    let answer = CreatedKey { summary: key.summary(), key: token.expose_text() };
+    let record = attempt.as_ref().map(|attempt| attempt.done(vec![key.id.to_string()], now));
+    match api_keys.commit_key(None, &key, record.as_ref()).await {
+        Ok(()) => answer(&key, Some(token.expose_text())),
+        Err(WriteError::Repeated(record)) => answer_again(api_keys, &repeated(attempt, *record)?).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer(key: &ApiKey, secret: Option<String>) -> Result<Response<Body>, Problem> {
+    let answer = CreatedKey { summary: key.summary(), key: secret };
     Ok(unstored(created(&format!("/v1/keys/{}", key.id), &answer)?))
+}
+
+/// The same key, without its secret: that was shown once.
+async fn answer_again(api_keys: &impl FindKey, record: &Record) -> Result<Response<Body>, Problem> {
+    let gone = || Problem::gone("The key that this request made has been deleted.");
+    let key = api_keys.find_key(record.id(0).ok_or_else(gone)?).await?.ok_or_else(gone)?;
+    answer(&key, None)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -82,23 +101,46 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
     use shared::domain::Unavailable;
+    use shared::domain::idempotency::Attempt;
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
     #[derive(Default)]
     struct Table {
         written: Mutex<Option<ApiKey>>,
+        record: Mutex<Option<Record>>,
+        /// Whether the record of an attempt is found only when it is written again.
+        races: bool,
         out_of_reach: bool,
     }
 
     impl CommitKey for Table {
-        async fn commit_key(&self, before: Option<&ApiKey>, key: &ApiKey) -> Result<(), WriteError> {
+        async fn commit_key(
+            &self, before: Option<&ApiKey>, key: &ApiKey, once: Option<&Record>,
+        ) -> Result<(), WriteError> {
             assert!(before.is_none(), "a new key");
             if self.out_of_reach {
                 return Err(WriteError::Unavailable(Unavailable::new("commit_key", "table-7 timed out")));
             }
+            if let Some(record) = self.record.lock().unwrap().clone() {
+                return Err(WriteError::Repeated(Box::new(record)));
+            }
+            *self.record.lock().unwrap() = once.cloned();
             *self.written.lock().unwrap() = Some(key.clone());
             Ok(())
+        }
+    }
+
+    impl FindKey for Table {
+        async fn find_key(&self, _: KeyId) -> Result<Option<ApiKey>, Unavailable> {
+            Ok(self.written.lock().unwrap().clone())
+        }
+    }
+
+    impl RecallAttempt for Table {
+        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
+            let record = self.record.lock().unwrap().clone();
+            Ok(record.filter(|record| record.attempt.key == attempt.key && !self.races))
         }
     }
 
@@ -124,7 +166,7 @@ mod tests {
 
     async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        create_key(table, &SystemRandom, &At(Time::from_secs(1_795_237_200)), request).await
+        super::create_key(table, &SystemRandom, &At(Time::from_secs(1_795_237_200)), request).await
     }
 
     fn document(response: &Response<Body>) -> Value {
@@ -189,6 +231,23 @@ mod tests {
             let errors = document(&problem.into_response("request-1"))["errors"].clone();
             assert_eq!(errors[0]["pointer"], pointer, "{body}");
             assert!(table.written.into_inner().unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_twice_makes_one_key_and_shows_it_once() {
+        for races in [false, true] {
+            let table = Table { races, ..Table::default() };
+            let mut event = event();
+            event["headers"]["idempotency-key"] = json!("a");
+            let first = document(&answer(&table, &event).await.unwrap());
+            let again = answer(&table, &event).await.unwrap();
+            assert_eq!(again.status(), 201);
+            let again = document(&again);
+            assert_eq!(again["id"], first["id"]);
+            assert!(first.get("key").is_some() && again.get("key").is_none());
+            event["body"] = json!(json!({ "scopes": ["admin"] }).to_string());
+            assert_eq!(answer(&table, &event).await.unwrap_err().code(), "idempotency-mismatch");
         }
     }
 

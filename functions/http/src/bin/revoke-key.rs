@@ -19,7 +19,7 @@ async fn revoke_key(
     }
     let now = clock.now();
     let revoke = |key: &shared::domain::ApiKey| Ok(key.revoke(now));
-    change_key(api_keys, (caller.project, id), expected.as_deref(), revoke).await?;
+    change_key(api_keys, (caller.project, id), expected.as_deref(), None, revoke).await?;
     Ok(no_content())
 }
 
@@ -36,6 +36,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
     use shared::domain::error::WriteError;
+    use shared::domain::idempotency::Record;
     use shared::domain::{ApiKey, KeyId, KeyToken, ProjectId, Secret, Time, Unavailable};
     use std::sync::Mutex;
 
@@ -52,7 +53,9 @@ mod tests {
     }
 
     impl CommitKey for Table {
-        async fn commit_key(&self, _: Option<&ApiKey>, after: &ApiKey) -> Result<(), WriteError> {
+        async fn commit_key(
+            &self, _: Option<&ApiKey>, after: &ApiKey, _: Option<&Record>,
+        ) -> Result<(), WriteError> {
             self.written.lock().unwrap().push(after.clone());
             Ok(())
         }

@@ -6,12 +6,15 @@ use std::time::Duration;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
+use shared::domain::error::ChangeKeyError;
 use shared::domain::key::{DEFAULT_OVERLAP, KeySummary, MAXIMUM_OVERLAP};
 use shared::domain::secret::Secrets;
-use shared::domain::{Clock, KeyToken, Scope};
-use shared::http::{Caller, FieldError, Problem, body, if_match, json, path_parameter, tagged, unstored};
-use shared::platform::{Environment, serve};
-use shared::store::{CommitKey, FindKey, change_key};
+use shared::domain::{ApiKey, Clock, KeyId, KeyToken, Scope};
+use shared::http::{
+    Caller, FieldError, Problem, attempt, body, if_match, json, path_parameter, repeated, tagged, unstored,
+};
+use shared::platform::{Environment, recall, serve};
+use shared::store::{CommitKey, FindKey, RecallAttempt, change_key};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +26,9 @@ struct Rotation {
 struct RotatedKey {
     #[serde(flatten)]
     summary: KeySummary,
-    key: String,
+    /// Shown once. A request that is sent again is answered without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 impl Rotation {
@@ -38,7 +43,8 @@ impl Rotation {
 }
 
 async fn rotate_key(
-    api_keys: &(impl FindKey + CommitKey), secrets: &impl Secrets, clock: &impl Clock, request: Request,
+    api_keys: &(impl FindKey + CommitKey + RecallAttempt), secrets: &impl Secrets, clock: &impl Clock,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require(Scope::Admin)?;
     let id = path_parameter(&request, "key", "key")?;
@@ -48,13 +54,34 @@ async fn rotate_key(
         _ => body(&request)?,
     };
     let overlap = rotation.overlap()?;
-    let (token, now) = (KeyToken { id, secret: secrets.secret() }, clock.now());
-    let key = change_key(api_keys, (caller.project, id), expected.as_deref(), |key| {
+    let (now, attempt) = (clock.now(), attempt(&request, &caller)?);
+    if recall(api_keys, attempt.as_ref(), now).await?.is_some() {
+        return answer_again(api_keys, id).await;
+    }
+    let token = KeyToken { id, secret: secrets.secret() };
+    let record = attempt.as_ref().map(|attempt| attempt.done(vec![id.to_string()], now));
+    let place = (caller.project, id);
+    let changed = change_key(api_keys, place, expected.as_deref(), record.as_ref(), |key| {
         key.rotate(&token, overlap, now).map(Some)
-    })
-    .await?;
-    let answer = RotatedKey { summary: key.summary(), key: token.expose_text() };
+    });
+    match changed.await {
+        Ok(key) => answer(&key, Some(token.expose_text())),
+        Err(ChangeKeyError::Repeated(record)) => {
+            repeated(attempt, *record)?;
+            answer_again(api_keys, id).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer(key: &ApiKey, secret: Option<String>) -> Result<Response<Body>, Problem> {
+    let answer = RotatedKey { summary: key.summary(), key: secret };
     Ok(unstored(tagged(json(StatusCode::OK, &answer)?, &format!("\"{}\"", key.version))?))
+}
+
+/// The key as it is now, without its secret: that was shown once.
+async fn answer_again(api_keys: &impl FindKey, id: KeyId) -> Result<Response<Body>, Problem> {
+    answer(&api_keys.find_key(id).await?.ok_or_else(|| Problem::not_found("key"))?, None)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -70,11 +97,12 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
     use shared::domain::error::WriteError;
-    use shared::domain::{ApiKey, KeyId, ProjectId, Secret, Time, Unavailable};
+    use shared::domain::idempotency::{Attempt, Record};
+    use shared::domain::{ProjectId, Secret, Time, Unavailable};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
-    struct Table(Mutex<ApiKey>);
+    struct Table(Mutex<ApiKey>, Mutex<Option<Record>>);
 
     impl FindKey for Table {
         async fn find_key(&self, id: KeyId) -> Result<Option<ApiKey>, Unavailable> {
@@ -83,9 +111,18 @@ mod tests {
     }
 
     impl CommitKey for Table {
-        async fn commit_key(&self, _: Option<&ApiKey>, after: &ApiKey) -> Result<(), WriteError> {
+        async fn commit_key(
+            &self, _: Option<&ApiKey>, after: &ApiKey, once: Option<&Record>,
+        ) -> Result<(), WriteError> {
             *self.0.lock().unwrap() = after.clone();
+            *self.1.lock().unwrap() = once.cloned();
             Ok(())
+        }
+    }
+
+    impl RecallAttempt for Table {
+        async fn recall_attempt(&self, _: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
+            Ok(self.1.lock().unwrap().clone())
         }
     }
 
@@ -112,7 +149,8 @@ mod tests {
     fn table() -> Table {
         let project = &event(None)["requestContext"]["authorizer"]["lambda"]["project"];
         let project: ProjectId = serde_json::from_value(project.clone()).unwrap();
-        Table(Mutex::new(ApiKey::new(&old(), project, vec![Scope::ReadImages], Time::from_secs(0))))
+        let key = ApiKey::new(&old(), project, vec![Scope::ReadImages], Time::from_secs(0));
+        Table(Mutex::new(key), Mutex::default())
     }
 
     async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {
@@ -140,6 +178,21 @@ mod tests {
             assert!(!key.admits(&old(), Time::from_secs(until)), "{body:?}");
             assert_eq!(key.admits(&old(), Time::from_secs(until - 1)), until > 100, "{body:?}");
         }
+    }
+
+    /// Otherwise the secret of the first answer, which may be on its way, would be worth nothing.
+    #[tokio::test]
+    async fn a_request_that_comes_twice_rotates_once() {
+        let (table, mut event) = (table(), event(None));
+        event["headers"]["idempotency-key"] = json!("a");
+        let texts = [answer(&table, &event).await.unwrap(), answer(&table, &event).await.unwrap()];
+        let [first, again] = texts.map(|response| {
+            let Body::Text(text) = response.body() else { panic!("the answer is text") };
+            serde_json::from_str::<Value>(text).unwrap()
+        });
+        let new: KeyToken = first["key"].as_str().unwrap().parse().unwrap();
+        assert!(again.get("key").is_none());
+        assert!(table.0.into_inner().unwrap().admits(&new, Time::from_secs(100)));
     }
 
     #[tokio::test]

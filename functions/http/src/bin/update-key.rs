@@ -22,7 +22,7 @@ async fn update_key(
     let id = path_parameter(&request, "key", "key")?;
     let expected = if_match(&request)?;
     let patch: KeyPatch = merge_patch(&request)?;
-    let key = change_key(api_keys, (caller.project, id), expected.as_deref(), |key| {
+    let key = change_key(api_keys, (caller.project, id), expected.as_deref(), None, |key| {
         let name = match &patch.name {
             Patched::Kept => return Ok(None),
             Patched::Removed => None,
@@ -47,6 +47,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
     use shared::domain::error::WriteError;
+    use shared::domain::idempotency::Record;
     use shared::domain::{ApiKey, KeyId, KeyToken, ProjectId, Secret, Time, Unavailable};
     use std::sync::Mutex;
 
@@ -64,7 +65,9 @@ mod tests {
     }
 
     impl CommitKey for Table {
-        async fn commit_key(&self, before: Option<&ApiKey>, after: &ApiKey) -> Result<(), WriteError> {
+        async fn commit_key(
+            &self, before: Option<&ApiKey>, after: &ApiKey, _: Option<&Record>,
+        ) -> Result<(), WriteError> {
             let (mut key, mut conflicts) = (self.key.lock().unwrap(), self.conflicts.lock().unwrap());
             if *conflicts > 0 {
                 *conflicts -= 1;
