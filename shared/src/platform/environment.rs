@@ -3,7 +3,8 @@
 use std::env;
 use std::time::Duration;
 
-use super::{SystemClock, SystemRandom, clients, telemetry};
+use super::{Issuers, SystemClock, SystemRandom, Web, clients, telemetry};
+use crate::domain::issuer::Reach;
 use crate::media::{Buckets, Media};
 use crate::store::Store;
 
@@ -46,6 +47,21 @@ impl Environment {
         };
         let client = clients::s3(&config, endpoint.as_deref());
         Media::new(client, clients::credentials(), self.region.clone(), endpoint, buckets)
+    }
+
+    /// Where issuers of tokens may be. On this machine only where the local stack says so: the template never
+    /// does.
+    pub fn reach(&self) -> Reach {
+        match optional("ALLOW_LOOPBACK_ISSUERS").as_deref() {
+            Some("true") => Reach::ThisMachine,
+            Some(_) | None => Reach::Internet,
+        }
+    }
+
+    /// The keys of issuers.
+    pub fn issuers(&self) -> Issuers<Web> {
+        let reach = self.reach();
+        Issuers::new(Web::new(reach), reach)
     }
 
     /// Ids and secrets.

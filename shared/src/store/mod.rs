@@ -13,6 +13,7 @@ mod item;
 mod keys;
 mod projects;
 mod quota;
+mod rates;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use events::decode_event;
 pub use idempotency::RecallAttempt;
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
 pub use projects::{CreateProject, FindProject, KnownProjects};
+pub use rates::{Counted, TakeCells, Taken};
 
 /// The table.
 #[derive(Debug, Clone)]
