@@ -92,6 +92,8 @@ pub fn render_upload(
         opaque: facts.opaque,
         reencoded: original.reencoded,
         notes: rendered.notes.iter().map(|note| note.code().to_owned()).collect(),
+        // Known once it is stored.
+        original: None,
         capture: capture(imaging::metadata(upload, &header), settings),
         variants,
     };

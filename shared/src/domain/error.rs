@@ -47,6 +47,9 @@ pub enum CommitError {
     /// The project would hold more than it may.
     #[error("the project's quota is used up")]
     QuotaExceeded,
+    /// The original that the image refers to is not there, or another one with the same bytes is.
+    #[error("the original is not where the image says")]
+    OriginalMoved,
     /// The table could not be written.
     #[error("the image could not be written")]
     Unavailable(#[source] Unavailable),
@@ -101,6 +104,9 @@ pub enum EditImageError {
     /// Its bytes are being deleted already.
     #[error("the image is being purged")]
     Purging,
+    /// It is in the trash, or other bytes are under way: what has to be done about that first.
+    #[error("the image is busy")]
+    Busy(&'static str),
     /// It is not at the version that the caller knows.
     #[error("the image is at {current}")]
     Stale {

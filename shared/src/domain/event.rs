@@ -16,6 +16,15 @@ pub enum EventKind {
     /// Its bytes cannot be used.
     #[serde(rename = "image.failed")]
     Failed,
+    /// A place for new bytes was reserved.
+    #[serde(rename = "image.replacing")]
+    Replacing,
+    /// It has new variants; the old ones are being erased.
+    #[serde(rename = "image.replaced")]
+    Replaced,
+    /// The new bytes cannot be used; the old ones stay.
+    #[serde(rename = "image.replacement_failed")]
+    ReplacementFailed,
     /// Somebody said something else of it, or showed it to others.
     #[serde(rename = "image.updated")]
     Updated,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::details::{Details, DetailsPatch, Unfit, UserId};
+use super::details::{Details, UserId};
 use super::idempotency::Record;
 use super::preset::Variant;
 use super::quota::Limits;
@@ -109,11 +109,25 @@ pub struct Picture {
     /// What the file asked for and did not get: `profile-ignored`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Where the original is kept. Pictures with the same bytes share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
     /// What the camera wrote.
     #[serde(flatten)]
     pub capture: Capture,
     /// The stored renderings.
     pub variants: Vec<Variant>,
+}
+
+/// The cleaned bytes of a picture, as an object of the originals' bucket.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Original {
+    /// SHA-256 of these bytes, in hex, computed by us: what duplicates are found by.
+    pub sha256: String,
+    /// The object's key. It contains the upload that was there first, which may be another image's.
+    pub key: String,
+    /// How many bytes.
+    pub bytes: u64,
 }
 
 /// A colour of a picture, and how much of it there is.
@@ -261,6 +275,8 @@ pub enum DueKind {
     Upload,
     /// A trashed image whose time is up.
     Purge,
+    /// Bytes that were replaced and are still there.
+    Erase,
 }
 
 /// An image's entry in the list of things that fall due. Each image has one at most.
@@ -302,9 +318,45 @@ pub struct Image {
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// New bytes that are under way for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<Replacement>,
+    /// Why the last new bytes did not replace the old ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement_failure: Option<Failure>,
+    /// Uploads whose bytes were replaced and are to be erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Superseded>,
+    /// Keys of originals that nobody refers to any more and that are to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doomed: Vec<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
+}
+
+/// New bytes for an image that can be served: the old ones are, until these are ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// The upload that they come with.
+    pub upload: UploadId,
+    /// What the client announced.
+    pub declared: Declared,
+    /// Who works on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// When a timer gives them up.
+    pub due_at: Time,
+}
+
+/// An upload whose bytes were replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    /// Which.
+    pub upload: UploadId,
+    /// Its original, unless that was given up already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
 }
 
 /// An image's version: users' edits and functions' edits counted apart, so that `If-Match` minds only the
@@ -381,6 +433,17 @@ pub enum NotClaimable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BeingPurged;
 
+/// Why an image cannot get new bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReplaceable {
+    /// It is in the trash.
+    Trashed,
+    /// Its bytes are being deleted.
+    BeingPurged,
+    /// Others are still awaited or being worked on.
+    Busy,
+}
+
 /// What a timer makes of an image that fell due.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Overdue {
@@ -390,214 +453,6 @@ pub enum Overdue {
     Nothing,
 }
 
-impl Image {
-    /// Reserves an image for bytes that are still to come.
-    pub fn reserve(id: ImageId, upload: UploadId, project: ProjectId, new: NewImage, now: Time) -> Change {
-        let due = Due { at: now.after(UPLOAD_WINDOW + PROCESSING_GRACE), kind: DueKind::Upload };
-        let image = Self {
-            id,
-            project,
-            upload,
-            declared: new.declared,
-            visibility: new.visibility,
-            owner: new.owner,
-            details: new.details,
-            created_at: now,
-            updated_at: now,
-            version: 1,
-            revision: 0,
-            due: Some(due),
-            state: State::Pending,
-        };
-        Change::new(image, Some(EventKind::Created))
-    }
-
-    /// Its entity tag.
-    pub const fn etag(&self) -> Etag {
-        Etag { version: self.version, revision: self.revision }
-    }
-
-    /// Rises with every change, and numbers the image's events.
-    pub const fn sequence(&self) -> u64 {
-        self.version + self.revision
-    }
-
-    /// The picture, if it can be served.
-    pub const fn picture(&self) -> Option<&Picture> {
-        match &self.state {
-            State::Ready { picture } => Some(picture),
-            State::Pending
-            | State::Processing { .. }
-            | State::Failed { .. }
-            | State::Trashed { .. }
-            | State::Purging { .. } => None,
-        }
-    }
-
-    /// The picture whose original is stored, whether it can be served or not.
-    pub const fn original(&self) -> Option<&Picture> {
-        match &self.state {
-            State::Ready { picture } => Some(picture),
-            State::Trashed { picture, .. } | State::Purging { picture } => picture.as_ref(),
-            State::Pending | State::Processing { .. } | State::Failed { .. } => None,
-        }
-    }
-
-    /// Whether it is in lists and can be found by its tags.
-    pub const fn is_live(&self) -> bool {
-        match &self.state {
-            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => true,
-            State::Trashed { .. } | State::Purging { .. } => false,
-        }
-    }
-
-    /// Takes the image's upload to work on.
-    ///
-    /// S3 may announce an upload twice, and a worker may die: so a settled image needs nothing, a live
-    /// lease keeps others away, and an expired one is taken over.
-    pub fn claim(&self, upload: UploadId, lease: Lease, now: Time) -> Result<Change, NotClaimable> {
-        if upload != self.upload {
-            return Err(NotClaimable::Settled);
-        }
-        match &self.state {
-            // A claim whose answer was lost is made again by the same owner.
-            State::Processing { lease: held } if now < held.until && held.owner != lease.owner => {
-                Err(NotClaimable::Leased)
-            }
-            State::Failed { failure } if !failure.retryable => Err(NotClaimable::Settled),
-            State::Ready { .. } | State::Trashed { .. } | State::Purging { .. } => Err(NotClaimable::Settled),
-            State::Pending | State::Processing { .. } | State::Failed { .. } => {
-                // The timer must not come while the lease lasts. It rarely would: moving it costs a
-                // transaction where leaving it is one plain write.
-                let due = self.due.filter(|due| lease.until <= due.at).unwrap_or_else(|| Due {
-                    at: lease.until.after(PROCESSING_GRACE),
-                    kind: DueKind::Upload,
-                });
-                Ok(self.revised(now, State::Processing { lease }, Some(due), None))
-            }
-        }
-    }
-
-    /// Whether `owner` still has the lease that it claimed.
-    pub fn is_leased_to(&self, owner: &str) -> bool {
-        matches!(&self.state, State::Processing { lease } if lease.owner == owner)
-    }
-
-    /// The worker is done, and the picture can be served.
-    pub fn become_ready(&self, picture: Picture, now: Time) -> Change {
-        self.revised(now, State::Ready { picture }, None, Some(EventKind::Ready))
-    }
-
-    /// The upload cannot be used.
-    pub fn fail(&self, failure: Failure, now: Time) -> Change {
-        self.revised(now, State::Failed { failure }, None, Some(EventKind::Failed))
-    }
-
-    /// Puts the image into the trash, where it stays for `retention`. `None` if it is there already.
-    pub fn trash(&self, retention: Duration, now: Time) -> Result<Option<Change>, BeingPurged> {
-        let (picture, failure) = match &self.state {
-            State::Trashed { .. } => return Ok(None),
-            State::Purging { .. } => return Err(BeingPurged),
-            State::Pending | State::Processing { .. } => (None, None),
-            State::Ready { picture } => (Some(picture.clone()), None),
-            State::Failed { failure } => (None, Some(failure.clone())),
-        };
-        let state = State::Trashed { trashed_at: now, picture, failure };
-        let due = Due { at: now.after(retention), kind: DueKind::Purge };
-        Ok(Some(self.edited(now, state, Some(due), EventKind::Trashed)))
-    }
-
-    /// Brings the image back from the trash as it was. `None` if it is not there.
-    ///
-    /// One that was trashed before its bytes were processed waits for them again; if they came and were thrown
-    /// away in the meantime, the timer says so.
-    pub fn restore(&self, now: Time) -> Result<Option<Change>, BeingPurged> {
-        let (state, due) = match &self.state {
-            State::Purging { .. } => return Err(BeingPurged),
-            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
-                return Ok(None);
-            }
-            State::Trashed { picture: Some(picture), .. } => {
-                (State::Ready { picture: picture.clone() }, None)
-            }
-            State::Trashed { failure: Some(failure), .. } => {
-                (State::Failed { failure: failure.clone() }, None)
-            }
-            State::Trashed { picture: None, failure: None, .. } => {
-                (State::Pending, Some(Due { at: now.after(PROCESSING_GRACE), kind: DueKind::Upload }))
-            }
-        };
-        Ok(Some(self.edited(now, state, due, EventKind::Restored)))
-    }
-
-    /// Gives the order to delete the image for good, wherever it stands. `None` if that was given already.
-    pub fn purge(&self, now: Time) -> Option<Change> {
-        if matches!(self.state, State::Purging { .. }) {
-            return None;
-        }
-        let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
-        let state = State::Purging { picture: self.original().cloned() };
-        Some(self.edited(now, state, Some(due), EventKind::Purging))
-    }
-
-    /// Says something else of the image. `None` if it is what was said before.
-    pub fn edit(
-        &self, patch: &DetailsPatch, visibility: Option<Visibility>, now: Time,
-    ) -> Result<Option<Change>, Unfit> {
-        let details = self.details.patched(patch)?;
-        let visibility = visibility.unwrap_or(self.visibility);
-        if details == self.details && visibility == self.visibility {
-            return Ok(None);
-        }
-        let edited = self.edited(now, self.state.clone(), self.due, EventKind::Updated);
-        Ok(Some(Change { image: Self { details, visibility, ..edited.image }, ..edited }))
-    }
-
-    /// What has to be done about an image that fell due.
-    pub fn overdue(&self, now: Time) -> Overdue {
-        if self.due.is_none_or(|due| now < due.at) {
-            return Overdue::Nothing;
-        }
-        let change = match &self.state {
-            State::Pending => self.fail(
-                Failure {
-                    code: "upload-missing".into(),
-                    detail: "No bytes arrived in time. Reserve a new upload and send them again.".into(),
-                    // The event may be late: the bytes lie in the bucket for a day.
-                    retryable: true,
-                },
-                now,
-            ),
-            State::Processing { .. } => self.fail(
-                Failure {
-                    code: "processing-interrupted".into(),
-                    detail: "The upload could not be processed for now. It will be tried again, or send \
-                             the picture once more."
-                        .into(),
-                    retryable: true,
-                },
-                now,
-            ),
-            State::Trashed { .. } | State::Purging { .. } => {
-                let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
-                let state = State::Purging { picture: self.original().cloned() };
-                self.revised(now, state, Some(due), Some(EventKind::Purging))
-            }
-            State::Ready { .. } | State::Failed { .. } => return Overdue::Nothing,
-        };
-        Overdue::Change(Box::new(change))
-    }
-
-    fn revised(&self, now: Time, state: State, due: Option<Due>, event: Option<EventKind>) -> Change {
-        let image = Self { revision: self.revision + 1, updated_at: now, due, state, ..self.clone() };
-        Change::new(image, event)
-    }
-
-    fn edited(&self, now: Time, state: State, due: Option<Due>, event: EventKind) -> Change {
-        let image = Self { version: self.version + 1, updated_at: now, due, state, ..self.clone() };
-        Change::new(image, Some(event))
-    }
-}
-
+mod commands;
 #[cfg(test)]
 mod tests;

@@ -37,19 +37,35 @@ pub struct Held {
 }
 
 impl Held {
-    /// What one image takes up. `None` is an image that is not there.
+    /// What one image takes up, without its original, which others may share. `None` is an image that is not
+    /// there.
     pub fn by(image: Option<&Image>) -> Self {
         let Some(image) = image else { return Self::default() };
-        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let stored = image.original().map_or(0, |picture| signed(picture.bytes));
-        let reserved = match image.state {
-            State::Pending | State::Processing { .. } => signed(image.declared.bytes),
+        let first = match image.state {
+            State::Pending | State::Processing { .. } => image.declared.bytes,
             State::Ready { .. } | State::Failed { .. } | State::Trashed { .. } | State::Purging { .. } => 0,
         };
-        Self { stored, reserved, images: 1 }
+        let next = image.replacement.as_ref().map_or(0, |replacement| replacement.declared.bytes);
+        Self { stored: 0, reserved: signed(first) + signed(next), images: 1 }
+    }
+
+    /// What an original takes up.
+    pub fn original(bytes: u64) -> Self {
+        Self { stored: signed(bytes), ..Self::default() }
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            stored: self.stored + other.stored,
+            reserved: self.reserved + other.reserved,
+            images: self.images + other.images,
+        }
     }
 
     /// What has to be added to get from one to the other.
+    #[must_use]
     pub const fn to(self, after: Self) -> Self {
         Self {
             stored: after.stored - self.stored,
@@ -67,4 +83,9 @@ impl Held {
     pub fn is_zero(self) -> bool {
         self == Self::default()
     }
+}
+
+/// Sizes are far below what does not fit.
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -7,6 +7,7 @@ mod idempotency;
 mod paging;
 mod problem;
 mod respond;
+mod upload;
 mod view;
 
 pub use body::{Patched, body, merge_patch, query};
@@ -16,4 +17,5 @@ pub use idempotency::{attempt, repeated, same_request};
 pub use paging::{PageParameters, page_answer};
 pub use problem::{FieldError, Problem};
 pub use respond::{created, json, no_content, not_modified, path_parameter, tagged, unstored};
+pub use upload::{created_upload, declared};
 pub use view::{ImageRow, ImageView};

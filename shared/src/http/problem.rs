@@ -117,6 +117,14 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", detail)
     }
 
+    /// 429: too many requests; in so many seconds there may be another.
+    pub fn rate_limited(after: u64) -> Self {
+        let detail =
+            "You ask more often than you may. Wait as long as `Retry-After` says, and ask less often.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail)
+            .with_header(header::RETRY_AFTER, &after.max(1).to_string())
+    }
+
     /// 500: our fault.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let detail =
@@ -189,6 +197,7 @@ impl From<EditImageError> for Problem {
         match error {
             EditImageError::NotFound => Self::not_found("image"),
             EditImageError::Purging => Self::gone("The image is being deleted for good."),
+            EditImageError::Busy(detail) => Self::conflict(detail),
             EditImageError::Stale { current } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",
@@ -213,6 +222,7 @@ impl From<CommitError> for Problem {
             CommitError::QuotaExceeded => Self::quota_exceeded(),
             CommitError::Unavailable(error) => error.into(),
             CommitError::Repeated(_) => Self::conflict("This request has taken effect already."),
+            CommitError::OriginalMoved => Self::internal(error),
             CommitError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
         }
     }
@@ -300,6 +310,8 @@ mod tests {
             (Problem::not_found("image"), 404, "not-found", None),
             (Problem::too_large("x"), 413, "too-large", None),
             (Problem::unsupported_media("x"), 415, "unsupported-media", None),
+            (Problem::rate_limited(0), 429, "rate-limited", Some(("retry-after", "1"))),
+            (Problem::rate_limited(7), 429, "rate-limited", Some(("retry-after", "7"))),
             (Problem::internal("x"), 500, "internal", None),
             (outage().into(), 503, "unavailable", Some(("retry-after", "5"))),
             (throttled().into(), 503, "unavailable", Some(("retry-after", "2"))),

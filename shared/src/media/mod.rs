@@ -12,7 +12,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 
 pub use objects::{
-    DeleteUpload, EraseObjects, ReadUpload, ReadVariant, StoreOriginal, StoreVariant, VariantBody,
+    DeleteUpload, EraseObjects, EraseOriginals, ListOriginals, ReadUpload, ReadVariant, StoreOriginal,
+    StoreVariant, StoredOriginal, VariantBody,
 };
 pub use presign::{PresignUpload, UploadMethod, UploadTarget};
 

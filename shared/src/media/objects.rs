@@ -10,11 +10,14 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Media, keys};
 use crate::domain::error::ReadObjectError;
-use crate::domain::image::Image;
+use crate::domain::image::{Image, Original};
 use crate::domain::{ImageId, PictureName, ProjectId, Unavailable, UploadId, Variant, Visibility};
 
 /// Renderings are never written twice under one key, so whoever has one may keep it.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// The name under which an object knows the hash of its bytes.
+const SHA256: &str = "sha256";
 
 /// Reads what a client uploaded.
 pub trait ReadUpload {
@@ -26,9 +29,9 @@ pub trait ReadUpload {
 
 /// Keeps a cleaned original.
 pub trait StoreOriginal {
-    /// Stores it under the image's upload.
+    /// Stores it under its key.
     fn store_original(
-        &self, image: &Image, extension: &str, media_type: &str, bytes: Bytes,
+        &self, original: &Original, media_type: &str, bytes: Bytes,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
@@ -65,10 +68,35 @@ pub trait ReadVariant {
     ) -> impl Future<Output = Result<VariantBody, ReadObjectError>> + Send;
 }
 
-/// Deletes every object of an image.
+/// Deletes what was made of an image.
 pub trait EraseObjects {
-    /// Uploads, originals and variants. Erasing twice is erasing once.
-    fn erase_objects(&self, image: &Image) -> impl Future<Output = Result<(), Unavailable>> + Send;
+    /// Its uploads and variants: all of them, or those of one upload. Erasing twice is erasing once.
+    fn erase_objects(
+        &self, image: &Image, upload: Option<UploadId>,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
+/// An original that lies under an image's prefix. Other images may refer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredOriginal {
+    /// Its key.
+    pub key: String,
+    /// The hash of its bytes, which it was stored with.
+    pub sha256: Option<String>,
+}
+
+/// Looks at what lies under an image's prefix.
+pub trait ListOriginals {
+    /// The originals that came with an image's uploads.
+    fn list_originals(
+        &self, image: &Image,
+    ) -> impl Future<Output = Result<Vec<StoredOriginal>, Unavailable>> + Send;
+}
+
+/// Deletes originals.
+pub trait EraseOriginals {
+    /// Deletes these, if they are there.
+    fn erase_originals(&self, keys: &[String]) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
 impl ReadUpload for Media {
@@ -94,14 +122,16 @@ impl ReadVariant for Media {
 
 impl StoreOriginal for Media {
     async fn store_original(
-        &self, image: &Image, extension: &str, media_type: &str, bytes: Bytes,
+        &self, original: &Original, media_type: &str, bytes: Bytes,
     ) -> Result<(), Unavailable> {
         const OPERATION: &str = "store_original";
         self.client
             .put_object()
             .bucket(&self.buckets.originals)
-            .key(keys::original(image, extension))
+            .key(&original.key)
             .content_type(media_type)
+            // What a purge asks the table by whether somebody refers to the object.
+            .metadata(SHA256, &original.sha256)
             .body(ByteStream::from(bytes))
             .send()
             .await
@@ -144,15 +174,45 @@ impl DeleteUpload for Media {
 }
 
 impl EraseObjects for Media {
-    async fn erase_objects(&self, image: &Image) -> Result<(), Unavailable> {
+    async fn erase_objects(&self, image: &Image, upload: Option<UploadId>) -> Result<(), Unavailable> {
+        // Ids have one length, so no upload's id is the beginning of another's.
+        let of = |prefix: String| upload.map_or_else(|| prefix.clone(), |upload| format!("{prefix}{upload}"));
         let places = [
-            (&self.buckets.uploads, keys::originals_of(image)),
-            (&self.buckets.originals, keys::originals_of(image)),
-            (&self.buckets.variants, keys::variants_of(image, Visibility::Public)),
-            (&self.buckets.variants, keys::variants_of(image, Visibility::Private)),
+            (&self.buckets.uploads, of(keys::originals_of(image))),
+            (&self.buckets.variants, of(keys::variants_of(image, Visibility::Public))),
+            (&self.buckets.variants, of(keys::variants_of(image, Visibility::Private))),
         ];
         for (bucket, prefix) in places {
             erase(&self.client, bucket, &prefix).await?;
+        }
+        Ok(())
+    }
+}
+
+impl ListOriginals for Media {
+    async fn list_originals(&self, image: &Image) -> Result<Vec<StoredOriginal>, Unavailable> {
+        const OPERATION: &str = "list_originals";
+        let (bucket, prefix) = (&self.buckets.originals, keys::originals_of(image));
+        // An image has as many originals as it had uploads: more than a page of them is not to be expected,
+        // and found when the image is purged again.
+        let listed = self.client.list_objects_v2().bucket(bucket).prefix(prefix).send().await;
+        let listed = listed.map_err(|e| unavailable(OPERATION, e))?;
+        let mut originals = vec![];
+        for key in listed.contents().iter().filter_map(|object| object.key()) {
+            let head = self.client.head_object().bucket(bucket).key(key).send().await;
+            let head = head.map_err(|e| unavailable(OPERATION, e))?;
+            let sha256 = head.metadata().and_then(|metadata| metadata.get(SHA256)).cloned();
+            originals.push(StoredOriginal { key: key.to_owned(), sha256 });
+        }
+        Ok(originals)
+    }
+}
+
+impl EraseOriginals for Media {
+    async fn erase_originals(&self, keys: &[String]) -> Result<(), Unavailable> {
+        for key in keys {
+            let deleted = self.client.delete_object().bucket(&self.buckets.originals).key(key).send().await;
+            deleted.map_err(|e| unavailable("erase_originals", e))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod batch;
 mod clients;
 mod environment;
 mod issuers;
+mod limiter;
 mod random;
 mod recall;
 mod serve;

@@ -8,30 +8,67 @@ use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::limiter::{Limiter, Standing, seconds};
 use super::telemetry::chain;
-use crate::http::Problem;
+use super::{Environment, SystemClock};
+use crate::domain::{Clock as _, Unavailable};
+use crate::http::{Caller, Problem};
+use crate::store::TakeCells;
 
 /// Answers requests until Lambda has no more. A problem is logged here, once, with its cause; the caller
-/// gets the document without it.
+/// gets the document without it. Whoever the gateway knows is held to a rate.
 pub async fn serve<Handler, Answer>(handler: Handler) -> Result<(), Error>
 where
     Handler: Fn(Request) -> Answer + Sync,
     Answer: Future<Output = Result<Response<Body>, Problem>> + Send,
 {
-    let handler = &handler;
+    let limiter = Environment::read()?.limiter()?;
+    let (handler, limiter) = (&handler, &limiter);
     let adapter = Adapter::from(service_fn(move |request: Request| async move {
-        let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
-        let response = handler(request).await.unwrap_or_else(|problem| {
-            log(&problem, &id);
-            problem.into_response(&id)
-        });
-        Ok::<_, Error>(response)
+        Ok::<_, Error>(respond(limiter, handler, request).await)
     }));
     lambda_runtime::run(adapter.map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent {
         payload: with_a_valid_uri(event.payload),
         ..event
     }))
     .await
+}
+
+/// Answers one request, whatever comes of it.
+pub(super) async fn respond<Handler, Answer>(
+    limiter: &Limiter<impl TakeCells + Sync>, handler: &Handler, request: Request,
+) -> Response<Body>
+where
+    Handler: Fn(Request) -> Answer,
+    Answer: Future<Output = Result<Response<Body>, Problem>>,
+{
+    let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
+    let standing = match standing(limiter, &request).await {
+        Ok(standing) => standing,
+        Err(error) => return refuse(error.into(), &id),
+    };
+    let mut response = match standing.and_then(|standing| standing.wait) {
+        Some(wait) => refuse(Problem::rate_limited(seconds(wait)), &id),
+        None => handler(request).await.unwrap_or_else(|problem| refuse(problem, &id)),
+    };
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
+    response
+}
+
+/// How a caller stands; nothing of somebody whom the gateway does not know.
+async fn standing(
+    limiter: &Limiter<impl TakeCells + Sync>, request: &Request,
+) -> Result<Option<Standing>, Unavailable> {
+    let Some(caller) = Caller::of(request) else { return Ok(None) };
+    let now = SystemClock.now();
+    limiter.admit(caller.project, &caller.id, request.method(), now).await.map(Some)
+}
+
+fn refuse(problem: Problem, id: &str) -> Response<Body> {
+    log(&problem, id);
+    problem.into_response(id)
 }
 
 /// What a query may not hold as it is (<https://url.spec.whatwg.org/#query-percent-encode-set>).
@@ -42,7 +79,7 @@ const HOST: &str = "localhost";
 
 /// `lambda_http` puts a URI together from the query and the `Host` that the client sent, and panics on what no
 /// URI may have: a stray quotation mark would be a server error, and a host with a path in it another path.
-fn with_a_valid_uri(mut request: LambdaRequest) -> LambdaRequest {
+pub(super) fn with_a_valid_uri(mut request: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV2(event) = &mut request {
         event.headers.insert(header::HOST, HeaderValue::from_static(HOST));
         event.request_context.domain_name = Some(HOST.to_owned());

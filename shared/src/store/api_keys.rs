@@ -193,7 +193,8 @@ impl Store {
                 Err(error) => Err(WriteError::Unavailable(error)),
             },
             Err(
-                Cancelled::By(Part::Subject | Part::Quota | Part::Unconditional, _) | Cancelled::Contended,
+                Cancelled::By(Part::Subject | Part::Quota | Part::Original | Part::Unconditional, _)
+                | Cancelled::Contended,
             ) => Err(WriteError::Conflict),
             Err(Cancelled::Unavailable(error)) => Err(WriteError::Unavailable(error)),
         }

@@ -4,7 +4,7 @@ use super::{CommitImage, FindImage};
 use crate::domain::details::Unfit;
 use crate::domain::error::{CommitError, EditImageError, FindImageError};
 use crate::domain::idempotency::Record;
-use crate::domain::image::{BeingPurged, Change, Image};
+use crate::domain::image::{BeingPurged, Change, Image, NotReplaceable};
 use crate::domain::{Access, EventId, ImageId, ProjectId, Unavailable};
 
 /// How often a change is tried before the caller is told to come back later. Each conflict means that
@@ -26,6 +26,9 @@ pub enum ChangeError<Refusal: std::fmt::Debug> {
     /// The project would hold more than it may.
     #[error("the project's quota is used up")]
     QuotaExceeded,
+    /// The original that the image refers to is not there, or another one with the same bytes is.
+    #[error("the original is not where the image says")]
+    OriginalMoved,
     /// Others kept changing it.
     #[error("the image kept changing")]
     Contended,
@@ -53,6 +56,7 @@ pub async fn change_image<Refusal: std::fmt::Debug>(
             Err(CommitError::Conflict) => {}
             Err(CommitError::Repeated(record)) => return Err(ChangeError::Repeated(record)),
             Err(CommitError::QuotaExceeded) => return Err(ChangeError::QuotaExceeded),
+            Err(CommitError::OriginalMoved) => return Err(ChangeError::OriginalMoved),
             Err(CommitError::Unavailable(e)) => return Err(ChangeError::Unavailable(e)),
         }
     }
@@ -64,8 +68,22 @@ pub async fn change_image<Refusal: std::fmt::Debug>(
 pub enum EditRefused {
     /// The image is being purged.
     BeingPurged,
+    /// It is not to be changed now: what has to be done first.
+    Busy(&'static str),
     /// It would be no image afterwards.
     Unfit(Unfit),
+}
+
+impl From<NotReplaceable> for EditRefused {
+    fn from(refused: NotReplaceable) -> Self {
+        match refused {
+            NotReplaceable::BeingPurged => Self::BeingPurged,
+            NotReplaceable::Trashed => Self::Busy("The image is in the trash. Restore it first."),
+            NotReplaceable::Busy => {
+                Self::Busy("Other bytes for this image are under way. Wait until they are settled.")
+            }
+        }
+    }
 }
 
 impl From<BeingPurged> for EditRefused {
@@ -95,6 +113,7 @@ pub async fn edit_image(
         }
         decide(image).map_err(|refused| match refused {
             EditRefused::BeingPurged => EditImageError::Purging,
+            EditRefused::Busy(why) => EditImageError::Busy(why),
             EditRefused::Unfit(unfit) => EditImageError::Unfit(unfit),
         })
     };
@@ -103,7 +122,8 @@ pub async fn edit_image(
         ChangeError::Refused(refusal) => refusal,
         ChangeError::Repeated(record) => EditImageError::Repeated(record),
         ChangeError::QuotaExceeded => EditImageError::QuotaExceeded,
-        ChangeError::Contended => EditImageError::Contended,
+        // No user's change refers to another original: it is somebody else's change that came between.
+        ChangeError::Contended | ChangeError::OriginalMoved => EditImageError::Contended,
         ChangeError::Unavailable(error) => EditImageError::Unavailable(error),
     })
 }

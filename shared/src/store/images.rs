@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
 use super::item::{Item, decode, encode, number, primary_key, text, unavailable};
 use super::transaction::{Cancelled, Expression, Part, Transaction};
-use super::{Store, due, events, idempotency, keys, quota, rows};
+use super::{Store, due, events, idempotency, keys, originals, quota, rows};
 use crate::domain::error::{CommitError, FindImageError};
 use crate::domain::image::{Change, Image, State};
 use crate::domain::page::{ListQuery, Page};
@@ -117,37 +117,7 @@ impl CommitImage for Store {
     async fn commit_image(
         &self, before: Option<&Image>, change: &Change, event: EventId,
     ) -> Result<(), CommitError> {
-        const OPERATION: &str = "commit_image";
-        let image = &change.image;
-        let condition = match before {
-            None => Expression::new("attribute_not_exists(PK)"),
-            Some(before) => Expression::new("version = :version AND revision = :revision")
-                .value(":version", number(before.version))
-                .value(":revision", number(before.revision)),
-        };
-        let mut transaction = Transaction::new(&self.table, OPERATION);
-        transaction.put(Part::Subject, image_item(OPERATION, image)?, Some(condition))?;
-        due::moves(&mut transaction, OPERATION, before, image)?;
-        rows::moves(&mut transaction, OPERATION, before, image)?;
-        let held = Held::by(before).to(Held::by(Some(image)));
-        quota::settle(&mut transaction, image.project, held, change.within)?;
-        if let Some(kind) = change.event {
-            log(&mut transaction, OPERATION, &event_of(image, kind, event))?;
-        }
-        if let Some(record) = &change.once {
-            idempotency::record(&mut transaction, record)?;
-        }
-        transaction.send(&self.client).await.map_err(|cancelled| match cancelled {
-            Cancelled::By(Part::Record, item) => match decode(OPERATION, item) {
-                Ok(record) => CommitError::Repeated(Box::new(record)),
-                Err(error) => CommitError::Unavailable(error),
-            },
-            Cancelled::By(Part::Quota, _) => CommitError::QuotaExceeded,
-            Cancelled::By(Part::Subject | Part::Unconditional, _) | Cancelled::Contended => {
-                CommitError::Conflict
-            }
-            Cancelled::Unavailable(error) => CommitError::Unavailable(error),
-        })
+        self.commit(before, change, event, &[]).await
     }
 }
 
@@ -184,6 +154,46 @@ impl EraseRows for Store {
 }
 
 impl Store {
+    /// Writes a change, and gives up references to originals with it.
+    pub(super) async fn commit(
+        &self, before: Option<&Image>, change: &Change, event: EventId, released: &[originals::Row],
+    ) -> Result<(), CommitError> {
+        const OPERATION: &str = "commit_image";
+        let image = &change.image;
+        let condition = match before {
+            None => Expression::new("attribute_not_exists(PK)"),
+            Some(before) => Expression::new("version = :version AND revision = :revision")
+                .value(":version", number(before.version))
+                .value(":revision", number(before.revision)),
+        };
+        let mut transaction = Transaction::new(&self.table, OPERATION);
+        transaction.put(Part::Subject, image_item(OPERATION, image)?, Some(condition))?;
+        due::moves(&mut transaction, OPERATION, before, image)?;
+        rows::moves(&mut transaction, OPERATION, before, image)?;
+        let taken = originals::take(&mut transaction, OPERATION, before, image)?;
+        let given_up = originals::release(&mut transaction, image.project, released)?;
+        let held = Held::by(before).to(Held::by(Some(image))).and(taken).and(given_up);
+        quota::settle(&mut transaction, image.project, held, change.within)?;
+        if let Some(kind) = change.event {
+            log(&mut transaction, OPERATION, &event_of(image, kind, event))?;
+        }
+        if let Some(record) = &change.once {
+            idempotency::record(&mut transaction, record)?;
+        }
+        transaction.send(&self.client).await.map_err(|cancelled| match cancelled {
+            Cancelled::By(Part::Record, item) => match decode(OPERATION, item) {
+                Ok(record) => CommitError::Repeated(Box::new(record)),
+                Err(error) => CommitError::Unavailable(error),
+            },
+            Cancelled::By(Part::Quota, _) => CommitError::QuotaExceeded,
+            Cancelled::By(Part::Original, _) => CommitError::OriginalMoved,
+            Cancelled::By(Part::Subject | Part::Unconditional, _) | Cancelled::Contended => {
+                CommitError::Conflict
+            }
+            Cancelled::Unavailable(error) => CommitError::Unavailable(error),
+        })
+    }
+
     async fn delete_batch(&self, operation: &'static str, rows: Vec<Item>) -> Result<(), Unavailable> {
         let requests = rows
             .into_iter()
@@ -356,6 +366,10 @@ mod tests {
                     version,
                     revision,
                     due: flag.then_some(Due { at, kind: DueKind::Purge }),
+                    replacement: None,
+                    replacement_failure: None,
+                    superseded: vec![],
+                    doomed: vec![],
                     state,
                 }
             },

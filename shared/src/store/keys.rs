@@ -39,6 +39,10 @@ pub fn image(project: ProjectId, image: ImageId) -> String {
     format!("P#{project}#I#{image}")
 }
 
+pub fn original(project: ProjectId, sha256: &str) -> String {
+    format!("P#{project}#BLOB#{sha256}")
+}
+
 pub fn live_images(project: ProjectId) -> String {
     format!("P#{project}#IMAGE")
 }
@@ -96,6 +100,7 @@ pub fn due(project: ProjectId, image: ImageId, due: Due) -> (String, String) {
     let kind = match due.kind {
         DueKind::Upload => "UPLOAD",
         DueKind::Purge => "PURGE",
+        DueKind::Erase => "ERASE",
     };
     // The id's last characters are random, so they spread.
     let shard = image.to_string().bytes().rev().take(8).map(u64::from).sum::<u64>() % DUE_SHARDS;

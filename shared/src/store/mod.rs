@@ -11,6 +11,7 @@ mod idempotency;
 mod images;
 mod item;
 mod keys;
+mod originals;
 mod projects;
 mod quota;
 mod rates;
@@ -27,6 +28,7 @@ pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
 pub use idempotency::RecallAttempt;
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
+pub use originals::{FindOriginal, ReleaseOriginals};
 pub use projects::{CreateProject, FindProject, KnownProjects};
 pub use rates::{Counted, TakeCells, Taken};
 

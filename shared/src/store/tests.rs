@@ -1,5 +1,7 @@
 //! What goes over the wire to DynamoDB, and what is made of its answers.
 
+mod identity;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -14,11 +16,14 @@ use ulid::Ulid;
 
 use super::*;
 use crate::domain::details::Details;
-use crate::domain::error::{CommitError, FindImageError, WriteError};
+use crate::domain::error::{CommitError, FindImageError};
+use crate::domain::idempotency::Attempt;
 use crate::domain::image::{
-    Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Picture, Swatch,
+    Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Original, Picture, State,
+    Swatch,
 };
-use crate::domain::page::{ListQuery, PlainQuery};
+use crate::domain::page::ListQuery;
+use crate::domain::quota::Limits;
 use crate::domain::{
     ApiKey, EventId, EventKind, ImageId, KeyId, KeyToken, PresetName, Project, ProjectId, Scope, Secret,
     Time, UploadId, Variant, VariantFormat, Visibility,
@@ -113,6 +118,7 @@ fn picture() -> Picture {
         opaque: true,
         reencoded: false,
         notes: vec!["profile-ignored".into()],
+        original: Some(original(ORIGINAL)),
         capture: Capture {
             taken_at: Some("2026-11-20T10:00:00".into()),
             location: Some(Location { latitude: 48.5, longitude: -3.25, altitude: None }),
@@ -120,6 +126,10 @@ fn picture() -> Picture {
         },
         variants: vec![Variant { preset, format, width: 160, height: 90, bytes: 4 }],
     }
+}
+
+fn original(key: &str) -> Original {
+    Original { sha256: "ab".into(), key: key.into(), bytes: 8 }
 }
 
 fn event() -> EventId {
@@ -133,6 +143,8 @@ async fn commit(wire: &Wire, before: Option<&Image>, change: &Change) -> Result<
 const IMAGE: &str = "img_00000000000000000000000001";
 const UPLOAD: &str = "upl_00000000000000000000000002";
 const PROJECT: &str = "prj_00000000000000000000000003";
+const ORIGINAL: &str =
+    "prj_00000000000000000000000003/img_00000000000000000000000001/upl_00000000000000000000000002.jpg";
 const EVENT: &str = "evt_00000000000000000000000004";
 
 /// Items outlive the functions that wrote them: whoever changes this text has to read the old form too.
@@ -199,7 +211,14 @@ async fn a_reservation_is_an_image_its_due_entry_and_its_event() {
     let put = |item: Value| json!({ "Put": { "TableName": "table", "Item": item } });
     let mut first = put(image);
     first["Put"]["ConditionExpression"] = json!("attribute_not_exists(PK)");
-    assert_eq!(wire.transaction(), [first, put(entry), put(created)]);
+    first["Put"]["ReturnValuesOnConditionCheckFailure"] = json!("ALL_OLD");
+    let writes = wire.transaction();
+    assert_eq!((&writes[..2], &writes[3..]), (&[first, put(entry)][..], &[put(created)][..]));
+    let quota = &writes[2]["Update"];
+    assert_eq!(quota["Key"], json!({ "PK": { "S": format!("P#{PROJECT}") }, "SK": { "S": "STORED" } }));
+    let values = &quota["ExpressionAttributeValues"];
+    assert_eq!((&values[":reserved"], &values[":images"]), (&json!({ "N": "10" }), &json!({ "N": "1" })));
+    assert_eq!(quota["ConditionExpression"], Value::Null, "no limit was given");
 }
 
 #[tokio::test]
@@ -238,6 +257,11 @@ async fn what_each_state_adds_has_a_name_that_stays() {
         "notes": { "L": [{ "S": "profile-ignored" }] },
         "taken_at": { "S": "2026-11-20T10:00:00" },
         "location": { "M": { "latitude": number("48.5"), "longitude": number("-3.25") } },
+        "original": { "M": {
+            "sha256": { "S": "ab" },
+            "key": { "S": ORIGINAL },
+            "bytes": number("8"),
+        } },
         "variants": { "L": [variant] },
     } });
     assert_eq!((&item(0)["state"], &item(0)["picture"]), (&json!({ "S": "ready" }), &picture));
@@ -273,6 +297,7 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
             "name": { "S": "Harbour" },
             "signing_keys": { "L": [{ "S": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }] },
             "settings": { "M": { "keep_location": { "BOOL": false }, "keep_copyright": { "BOOL": false } } },
+            "limits": { "M": { "bytes": { "N": "107374182400" }, "images": { "N": "1000000" } } },
             "created_at": now,
         }),
         json!({
@@ -319,15 +344,18 @@ async fn a_change_is_written_only_over_the_image_it_was_decided_on_and_moves_the
     assert_eq!(writes[1]["Delete"]["Key"]["SK"], json!({ "S": old }));
     let new = format!("2026-11-22T05:00:09.000Z#PURGE#{PROJECT}#{IMAGE}");
     assert_eq!(writes[2]["Put"]["Item"]["SK"], json!({ "S": new }));
-    assert_eq!(writes[3]["Put"]["Item"]["event"], json!({ "S": "image.trashed" }));
-    assert_eq!(writes[3]["Put"]["Item"]["sequence"], json!({ "N": "12" }));
-    assert_eq!(writes.len(), 4);
+    assert_eq!(writes[4]["Put"]["Item"]["event"], json!({ "S": "image.trashed" }));
+    assert_eq!(writes[4]["Put"]["Item"]["sequence"], json!({ "N": "12" }));
+    // An upload that is given up takes nothing up any more.
+    assert_eq!(writes[3]["Update"]["ExpressionAttributeValues"][":reserved"], json!({ "N": "-10" }));
+    assert_eq!(writes.len(), 5);
 }
 
 #[tokio::test]
 async fn a_change_without_event_and_due_entry_costs_one_plain_write() {
     let before = reserved().image;
-    let change = Change { image: Image { revision: 1, ..before.clone() }, event: None };
+    let image = Image { revision: 1, ..before.clone() };
+    let change = Change { image, event: None, within: None, once: None };
     let wire = Wire::default();
     commit(&wire, Some(&before), &change).await.unwrap();
     let sent = wire.sent();
@@ -342,7 +370,6 @@ async fn a_change_without_event_and_due_entry_costs_one_plain_write() {
 async fn a_race_that_was_lost_is_told_from_an_outage() {
     for (answer, conflict, throttled) in [
         (cancelled(&["ConditionalCheckFailed", "None", "None"]), true, false),
-        (cancelled(&["None", "TransactionConflict", "None"]), true, false),
         (cancelled(&["ThrottlingError", "None", "None"]), false, false),
         (refused("ProvisionedThroughputExceededException"), false, true),
         (refused("ThrottlingException"), false, true),
@@ -355,6 +382,9 @@ async fn a_race_that_was_lost_is_told_from_an_outage() {
             CommitError::Unavailable(error) => {
                 assert!(!conflict, "{text}");
                 assert_eq!(error.throttled, throttled, "{text}");
+            }
+            other @ (CommitError::Repeated(_) | CommitError::QuotaExceeded | CommitError::OriginalMoved) => {
+                panic!("{other:?}: {text}")
             }
         }
     }
@@ -439,7 +469,8 @@ async fn erasing_deletes_the_children_then_the_image_if_it_is_still_purging() {
     assert_eq!(writes[0]["Delete"]["Key"], key("IMAGE"));
     assert_eq!(writes[0]["Delete"]["ConditionExpression"], "#state = :purging");
     assert_eq!(writes[1]["Delete"]["Key"]["PK"], json!({ "S": "DUE#2026-11-21#1" }));
-    assert_eq!(writes[2]["Put"]["Item"]["event"], json!({ "S": "image.purged" }));
+    assert_eq!(writes[2]["Update"]["ExpressionAttributeValues"][":images"], json!({ "N": "-1" }));
+    assert_eq!(writes[3]["Put"]["Item"]["event"], json!({ "S": "image.purged" }));
 
     let gone = Wire::answering([(200, json!({ "Items": [] })), cancelled(&["ConditionalCheckFailed"])]);
     gone.store().erase_rows(&image, event(), at(9)).await.unwrap();
@@ -490,104 +521,160 @@ async fn a_project_is_believed_for_a_minute_and_an_absent_one_not_at_all() {
 async fn an_events_record_reads_back_as_the_stream_has_it() {
     let wire = Wire::default();
     commit(&wire, None, &reserved()).await.unwrap();
-    let mut record = wire.transaction()[2]["Put"]["Item"].clone();
+    let mut record = wire.transaction()[3]["Put"]["Item"].clone();
     record["reason"] = json!({ "S": "unknown to this version" });
     let event = decode_event(serde_json::from_value(record).unwrap()).unwrap();
     assert_eq!((event.kind, event.sequence, event.time), (EventKind::Created, 1, at(0)));
     assert_eq!((event.id, event.subject), (self::event(), ImageId::new(Ulid(1))));
 }
 
-fn api_key() -> ApiKey {
-    let token = KeyToken { id: KeyId::new(Ulid(5)), secret: Secret::new([7; 32]) };
-    ApiKey {
-        name: Some("CI".into()),
-        ..ApiKey::new(&token, ProjectId::new(Ulid(3)), vec![Scope::ReadImages], at(0))
-    }
+fn limited(bytes: u64) -> Change {
+    reserved().within(Limits { bytes, images: 3 })
 }
 
 #[tokio::test]
-async fn a_key_is_read_strongly_and_as_it_was_written() {
+async fn a_quota_is_asked_in_the_transaction_that_uses_it_up() {
     let wire = Wire::default();
-    let key =
-        api_key().rotate(&KeyToken { id: api_key().id, secret: Secret::new([8; 32]) }, DAY, at(9)).unwrap();
-    let key = ApiKey { good_until: Some(at(99)), last_used_at: Some(at(5)), ..key };
-    wire.store().commit_key(Some(&api_key()), &key, None).await.unwrap();
-    let (operation, put) = wire.sent().remove(0);
+    commit(&wire, None, &limited(100)).await.unwrap();
+    let quota = wire.transaction()[2]["Update"].clone();
+    let values = &quota["ExpressionAttributeValues"];
     assert_eq!(
-        (operation.as_str(), &put["ExpressionAttributeValues"]),
-        ("PutItem", &json!({ ":version": { "N": "1" } }))
+        (&values[":bytes_before"], &values[":images_before"]),
+        (&json!({ "N": "90" }), &json!({ "N": "2" }))
     );
-    assert!(put["ConditionExpression"].as_str().unwrap().starts_with("attribute_exists(PK)"));
-    // Seconds, thirty days after it has expired.
-    assert_eq!(put["Item"]["expires_at"], json!({ "N": (at(99).as_secs() + 30 * 24 * 3600).to_string() }));
-    let wire = Wire::answering([(200, json!({ "Item": put["Item"] })), (200, json!({}))]);
-    assert_eq!(wire.store().find_key(key.id).await.unwrap(), Some(key.clone()));
-    assert_eq!(wire.sent()[0].1["ConsistentRead"], true);
-    assert_eq!(wire.store().find_key(key.id).await.unwrap(), None);
-}
+    let condition = quota["ConditionExpression"].as_str().unwrap();
+    assert!(condition.starts_with("attribute_not_exists(used) OR"), "{condition}");
 
-const DAY: std::time::Duration = std::time::Duration::from_hours(24);
+    // An upload that is larger than the limit does not get in as the first one either.
+    let wire = Wire::default();
+    commit(&wire, None, &limited(9)).await.unwrap();
+    let condition = wire.transaction()[2]["Update"]["ConditionExpression"].clone();
+    assert!(!condition.as_str().unwrap().contains("attribute_not_exists"), "{condition}");
 
-/// They had neither a version nor a summary.
-#[tokio::test]
-async fn a_key_of_the_first_form_still_opens() {
-    let item = json!({
-        "PK": { "S": "K#key_00000000000000000000000005" },
-        "SK": { "S": "KEY" },
-        "id": { "S": "key_00000000000000000000000005" },
-        "project": { "S": PROJECT },
-        "scopes": { "L": [{ "S": "admin" }] },
-        "secret_hash": { "S": "ab" },
-        "created_at": { "S": "2026-11-21T05:00:00.000Z" },
-    });
-    let wire = Wire::answering([(200, json!({ "Item": item }))]);
-    let key = wire.store().find_key(KeyId::new(Ulid(5))).await.unwrap().unwrap();
-    assert_eq!((key.version, key.scopes.as_slice()), (0, &[Scope::Admin][..]));
+    let full = Wire::answering([cancelled(&["None", "None", "ConditionalCheckFailed", "None"])]);
+    assert!(matches!(commit(&full, None, &limited(100)).await, Err(CommitError::QuotaExceeded)));
 }
 
 #[tokio::test]
-async fn a_key_is_written_over_what_it_was_decided_on() {
-    let key = api_key();
-    for (answer, conflict) in
-        [(refused("ConditionalCheckFailedException"), true), (refused("ThrottlingException"), false)]
-    {
-        let error = Wire::answering([answer]).store().commit_key(Some(&key), &key, None).await.unwrap_err();
-        assert_eq!(matches!(error, WriteError::Conflict), conflict, "{error:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_keys_use_is_written_unless_its_owner_changes_it() {
-    let seen = api_key().seen(at(9)).unwrap();
-    let wire = Wire::answering([(200, json!({})), refused("ConditionalCheckFailedException")]);
-    for _ in 0..2 {
-        wire.store().mark_key_seen(&seen).await.unwrap();
-    }
-    let (operation, update) = wire.sent().remove(0);
-    assert_eq!(operation, "UpdateItem");
-    assert_eq!(update["ConditionExpression"], "version = :version AND attribute_not_exists(revoked_at)");
-    let values = &update["ExpressionAttributeValues"];
-    assert_eq!(values[":summary"]["M"]["last_used_at"], values[":seen"]);
-    assert!(Wire::answering([refused("ThrottlingException")]).store().mark_key_seen(&seen).await.is_err());
-}
-
-#[tokio::test]
-async fn a_page_of_keys_is_one_query() {
-    let row = |id: u128| {
-        let key = ApiKey { id: KeyId::new(Ulid(id)), ..api_key() };
-        json!({ "summary": { "M": {
-            "id": { "S": key.id }, "name": { "S": "CI" }, "scopes": { "L": [] }, "created_at": { "S": at(0) },
-        } } })
+async fn a_request_that_took_effect_is_told_from_its_record() {
+    let attempt = Attempt {
+        project: ProjectId::new(Ulid(3)),
+        key: "a".parse().unwrap(),
+        caller: "key_1".into(),
+        fingerprint: "ff".into(),
     };
-    let wire = Wire::answering([(200, json!({ "Items": [row(9), row(8)] }))]);
-    let query = PlainQuery { limit: 1, after: Some(KeyId::new(Ulid(11))) };
-    let page = wire.store().list_keys(ProjectId::new(Ulid(3)), &query).await.unwrap();
-    assert_eq!((page.rows.len(), page.after), (1, Some(KeyId::new(Ulid(9)))));
-    let (operation, sent) = wire.sent().remove(0);
-    assert_eq!((operation.as_str(), &sent["Limit"]), ("Query", &json!(2)));
-    assert_eq!(
-        sent["ExpressionAttributeValues"],
-        json!({ ":partition": { "S": format!("P#{PROJECT}#KEY") } })
-    );
-    assert_eq!(sent["ExclusiveStartKey"]["PK"], json!({ "S": "K#key_0000000000000000000000000B" }));
+    let record = attempt.done(vec![IMAGE.into()], at(0));
+    let change = reserved().once(Some(record.clone()));
+    let wire = Wire::default();
+    commit(&wire, None, &change).await.unwrap();
+    let put = wire.transaction()[4]["Put"].clone();
+    assert_eq!(put["Item"]["PK"], json!({ "S": format!("P#{PROJECT}#IDEM#5#key_1#a") }));
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(PK) OR expires_at <= :now");
+
+    let mut cancelled = cancelled(&["None", "None", "None", "None", "ConditionalCheckFailed"]);
+    cancelled.1["CancellationReasons"][4]["Item"] = put["Item"].clone();
+    match commit(&Wire::answering([cancelled]), None, &change).await {
+        Err(CommitError::Repeated(found)) => assert_eq!(*found, record),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_meets_another_is_sent_again() {
+    let met = || cancelled(&["None", "None", "TransactionConflict", "None"]);
+    let wire = Wire::answering([met(), met()]);
+    commit(&wire, None, &reserved()).await.unwrap();
+    assert_eq!(wire.sent().len(), 3);
+    let wire = Wire::answering(std::iter::repeat_with(met).take(5));
+    assert!(matches!(commit(&wire, None, &reserved()).await, Err(CommitError::Conflict)));
+}
+
+#[tokio::test]
+async fn tags_and_owner_are_rows_while_the_image_is_live() {
+    let tagged =
+        |tags: &[&str]| Details { tags: serde_json::from_value(json!(tags)).unwrap(), ..Details::default() };
+    let owner = Some("ana".parse().unwrap());
+    let image = Image { details: tagged(&["boats", "sea"]), owner, ..reserved().image };
+    let edited = Image { details: tagged(&["sea", "sky"]), version: 2, ..image.clone() };
+    let rows = |wire: &Wire| -> Vec<String> {
+        let key = |write: &Value| {
+            let (kind, write) = write.as_object().unwrap().iter().next().unwrap();
+            let key = if kind == "Put" { &write["Item"] } else { &write["Key"] };
+            let count = &write["ExpressionAttributeValues"][":by"]["N"];
+            format!("{kind} {} {}", key["SK"]["S"].as_str().unwrap(), count.as_str().unwrap_or_default())
+        };
+        let keys = wire.transaction().iter().map(key).collect::<Vec<_>>();
+        keys.into_iter().filter(|key| key.contains("TAG#") || key.contains("OWNER#")).collect()
+    };
+    let change = |image: &Image| Change { image: image.clone(), event: None, within: None, once: None };
+    let wire = Wire::default();
+    commit(&wire, None, &change(&image)).await.unwrap();
+    let expected =
+        ["Put TAG#boats ", "Update TAG#boats 1", "Put TAG#sea ", "Update TAG#sea 1", "Put OWNER#ana "];
+    assert_eq!(rows(&wire), expected);
+    let wire = Wire::default();
+    commit(&wire, Some(&image), &change(&edited)).await.unwrap();
+    assert_eq!(rows(&wire), ["Delete TAG#boats ", "Update TAG#boats -1", "Put TAG#sky ", "Update TAG#sky 1"]);
+    let wire = Wire::default();
+    let trashed = edited.trash(std::time::Duration::ZERO, at(9)).unwrap().unwrap();
+    commit(&wire, Some(&edited), &trashed).await.unwrap();
+    let expected =
+        ["Delete TAG#sea ", "Update TAG#sea -1", "Delete TAG#sky ", "Update TAG#sky -1", "Delete OWNER#ana "];
+    assert_eq!(rows(&wire), expected);
+}
+
+/// The write to the original's row, and what the project then holds more.
+fn original_and_quota(wire: &Wire) -> (Value, i64) {
+    let sent = wire.sent();
+    let writes = sent.last().unwrap().1["TransactItems"].as_array().unwrap().clone();
+    let is = |write: &Value, text: &str| write.to_string().contains(text);
+    let row = writes.iter().find(|write| is(write, "#BLOB#")).unwrap().clone();
+    let quota = writes.iter().find(|write| is(write, "\"STORED\""));
+    let stored = quota
+        .map_or("0", |write| write["Update"]["ExpressionAttributeValues"][":stored"]["N"].as_str().unwrap());
+    (row, stored.parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_charged_once_and_only_if_they_are_still_there() {
+    let image = reserved().image;
+    let wire = Wire::default();
+    commit(&wire, Some(&image), &image.become_ready(picture(), at(9))).await.unwrap();
+    let (row, stored) = original_and_quota(&wire);
+    assert_eq!(row["Put"]["Item"]["references"], json!({ "N": "1" }));
+    assert_eq!(row["Put"]["ConditionExpression"], "attribute_not_exists(PK)");
+    assert_eq!(stored, 8);
+
+    let shared = Picture { original: Some(original("prj/img_other/upl_other.jpg")), ..picture() };
+    let wire = Wire::default();
+    commit(&wire, Some(&image), &image.become_ready(shared, at(9))).await.unwrap();
+    let (row, stored) = original_and_quota(&wire);
+    assert_eq!(row["Update"]["ConditionExpression"], "#key = :key");
+    assert_eq!(stored, 0);
+}
+
+#[tokio::test]
+async fn the_last_one_to_give_up_an_original_dooms_it() {
+    let state = State::Purging { picture: Some(picture()) };
+    let image = Image { state, ..reserved().image };
+    for (references, key, doomed, stored) in
+        [(1, ORIGINAL, Some("Delete"), -8), (2, ORIGINAL, Some("Update"), 0), (1, "another's", None, 0)]
+    {
+        let row = json!({ "Item": {
+            "sha256": { "S": "ab" },
+            "key": { "S": key },
+            "bytes": { "N": "8" },
+            "references": { "N": references.to_string() },
+        } });
+        let wire = Wire::answering([(200, row)]);
+        let released = wire.store().release_originals(&image, event(), at(9)).await.unwrap();
+        let last = doomed == Some("Delete");
+        assert_eq!(released.doomed, if last { vec![ORIGINAL.to_owned()] } else { vec![] });
+        assert_eq!(released.originals().count(), 0);
+        if let Some(kind) = doomed {
+            let (row, held) = original_and_quota(&wire);
+            assert!(row[kind]["ConditionExpression"].as_str().unwrap().contains("#key = :key"), "{row}");
+            assert_eq!(held, stored);
+        }
+    }
 }

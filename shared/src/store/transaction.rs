@@ -20,6 +20,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 pub enum Part {
     /// The item that the transaction is about.
     Subject,
+    /// An original that the item refers to.
+    Original,
     /// What the project holds.
     Quota,
     /// The record of an attempt.
@@ -199,10 +201,12 @@ impl<'a> Transaction<'a> {
                 .filter(|(of, reason)| **of == part && reason.code() == Some("ConditionalCheckFailed"));
             failed.next().map(|(_, reason)| Cancelled::By(part, reason.item().cloned().unwrap_or_default()))
         };
-        [Part::Record, Part::Subject, Part::Quota].into_iter().find_map(failed).or_else(|| {
-            let met = reasons().any(|(_, reason)| reason.code() == Some("TransactionConflict"));
-            met.then_some(Cancelled::Contended)
-        })
+        [Part::Record, Part::Subject, Part::Original, Part::Quota].into_iter().find_map(failed).or_else(
+            || {
+                let met = reasons().any(|(_, reason)| reason.code() == Some("TransactionConflict"));
+                met.then_some(Cancelled::Contended)
+            },
+        )
     }
 }
 

@@ -4,14 +4,14 @@
 //! image on (see `process-upload`).
 
 use lambda_http::{Body, Request, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, unless_blank};
 use shared::domain::error::{CommitError, FindImageError};
 use shared::domain::idempotency::Record;
-use shared::domain::image::{ACCEPTED_TYPES, Declared, Image, MAXIMUM_BYTES, NewImage};
+use shared::domain::image::{Image, NewImage};
 use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId, UserId, Visibility};
-use shared::http::{Caller, FieldError, Problem, attempt, body, created, same_request};
-use shared::media::{PresignUpload, UploadMethod, UploadTarget};
+use shared::http::{Caller, FieldError, Problem, attempt, body, created_upload, declared, same_request};
+use shared::media::{PresignUpload, UploadMethod};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
 
@@ -38,33 +38,13 @@ struct NewUpload {
     metadata: Metadata,
 }
 
-#[derive(Debug, Serialize)]
-struct CreatedUpload {
-    id: UploadId,
-    image: ImageId,
-    #[serde(flatten)]
-    target: UploadTarget,
-}
-
 impl NewUpload {
     fn check(self, caller: &Caller) -> Result<(NewImage, UploadMethod), Problem> {
-        let field = |pointer: &str, detail: String| {
-            Problem::invalid_fields(vec![FieldError { pointer: pointer.into(), detail }])
-        };
-        if !ACCEPTED_TYPES.contains(&self.content_type.as_str()) {
-            let accepted = ACCEPTED_TYPES.join(", ");
-            return Err(Problem::unsupported_media(format!("`content_type` must be one of {accepted}.")));
-        }
-        if self.bytes == 0 {
-            return Err(field("/bytes", "must be the size of the file, at least 1".into()));
-        }
-        if self.bytes > MAXIMUM_BYTES {
-            return Err(Problem::too_large(format!("An upload has at most {MAXIMUM_BYTES} bytes.")));
-        }
         if self.owner.is_some() && caller.user.is_some() {
-            return Err(field("/owner", "is the user of the token; leave it out".into()));
+            let detail = "is the user of the token; leave it out".into();
+            return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
         }
-        let declared = Declared { content_type: self.content_type, bytes: self.bytes };
+        let declared = declared(self.content_type, self.bytes)?;
         let Self { title, alt, tags, focal_point, metadata, visibility, owner, method, .. } = self;
         let details = Details { title, alt, tags, focal_point, metadata };
         let owner = caller.user.clone().or(owner);
@@ -104,9 +84,7 @@ async fn create_upload(
 async fn answer(
     uploads: &impl PresignUpload, image: &Image, method: UploadMethod, clock: &impl Clock,
 ) -> Result<Response<Body>, Problem> {
-    let target = uploads.presign_upload(image, method, clock.now()).await?;
-    let upload = CreatedUpload { id: image.upload, image: image.id, target };
-    created(&format!("/v1/images/{}", image.id), &upload)
+    created_upload(image, uploads.presign_upload(image, method, clock.now()).await?)
 }
 
 /// The same image and upload, with a target that is signed anew: the first one may have expired.
@@ -138,9 +116,10 @@ mod tests {
     use lambda_http::http::{StatusCode, header};
     use serde_json::{Value, json};
     use shared::domain::idempotency::Attempt;
-    use shared::domain::image::{Change, State};
+    use shared::domain::image::{Change, Declared, MAXIMUM_BYTES, State};
     use shared::domain::quota::Limits;
     use shared::domain::{EventKind, Project, ProjectId, Time, Unavailable};
+    use shared::media::UploadTarget;
     use shared::platform::SystemRandom;
     use std::collections::BTreeMap;
     use std::sync::Mutex;

@@ -127,6 +127,7 @@ mod tests {
             state: "ready".into(),
             visibility,
             title: None,
+            alt: None,
             created_at: Time::from_secs(0),
             picture: Some(PictureSummary {
                 width: 4,

@@ -11,16 +11,23 @@ use functions_queue::{Announcement, Rendered, announcements, render_upload};
 use futures::future::try_join_all;
 use imaging::Budget;
 use lambda_runtime::Context;
+use sha2::{Digest as _, Sha256};
 use shared::domain::error::ReadObjectError;
-use shared::domain::image::{Change, Failure, Image, Lease, MAXIMUM_BYTES, NotClaimable, State};
+use shared::domain::image::{Change, Failure, Image, Lease, MAXIMUM_BYTES, NotClaimable, Original, State};
+use shared::domain::key::hex;
 use shared::domain::project::Settings;
 use shared::domain::{Clock, EventId, Ids, Time, Unavailable};
-use shared::media::{DeleteUpload, EraseObjects, ReadUpload, StoreOriginal, StoreVariant};
+use shared::media::{
+    DeleteUpload, EraseObjects, EraseOriginals, ReadUpload, StoreOriginal, StoreVariant, keys,
+};
 use shared::platform::{Environment, MessageError, chain, queue_messages};
-use shared::store::{ChangeError, CommitImage, FindImage, FindProject, change_image};
+use shared::store::{ChangeError, CommitImage, FindImage, FindOriginal, FindProject, change_image};
 
 /// What is left of the function's time for writing down what came of it.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// How often the original is looked for again. Each time, another image with the same bytes came or went.
+const ORIGINAL_ATTEMPTS: u32 = 3;
 
 /// Who works, until when, and with how much.
 struct Worker {
@@ -36,9 +43,9 @@ struct LeaseLost {
 }
 
 async fn process_upload(
-    images: &(impl FindImage + CommitImage + FindProject),
-    objects: &(impl ReadUpload + StoreOriginal + StoreVariant + DeleteUpload + EraseObjects), ids: &impl Ids,
-    clock: &impl Clock, worker: &Worker, arrived: Announcement,
+    images: &(impl FindImage + CommitImage + FindProject + FindOriginal),
+    objects: &(impl ReadUpload + StoreOriginal + StoreVariant + DeleteUpload + EraseObjects + EraseOriginals),
+    ids: &impl Ids, clock: &impl Clock, worker: &Worker, arrived: Announcement,
 ) -> Result<(), MessageError> {
     let image = match claim(images, ids, clock, worker, arrived).await {
         Ok(image) => image,
@@ -55,9 +62,11 @@ async fn process_upload(
         }
         Err(error) => return Err(MessageError::transient(error)),
     };
+    let image = image.with_upload_under_way();
     let project = images.find_project(image.project, clock.now()).await.map_err(MessageError::transient)?;
     let settings = project.map(|project| project.settings).unwrap_or_default();
-    let outcome = work(objects, clock, worker, settings, &image).await.map_err(MessageError::transient)?;
+    let mut outcome =
+        work(images, objects, clock, worker, settings, &image).await.map_err(MessageError::transient)?;
     if let Err(failure) = &outcome {
         if failure.retryable {
             // A slow machine is not the picture's fault.
@@ -65,27 +74,74 @@ async fn process_upload(
         }
         tracing::info!(image = %image.id, code = failure.code, "upload cannot be used");
     }
-    let decide = |now: &Image| {
-        if !now.is_leased_to(&worker.owner) {
-            return Err(LeaseLost { purging: matches!(now.state, State::Purging { .. }) });
+    let decide = |now: &Image| finish(now, worker, &outcome, clock);
+    let mut settled = change_image(images, (image.project, image.id), EventId::new(ids.ulid()), decide).await;
+    // Somebody else stored the same bytes first, or gave them up: look again.
+    for _ in 0..ORIGINAL_ATTEMPTS {
+        if !matches!(settled, Err(ChangeError::OriginalMoved)) {
+            break;
         }
-        Ok(Some(match &outcome {
-            Ok(rendered) => now.become_ready(rendered.picture.clone(), clock.now()),
-            Err(failure) => now.fail(failure.clone(), clock.now()),
-        }))
-    };
-    let event = EventId::new(ids.ulid());
-    match change_image(images, (image.project, image.id), event, decide).await {
-        Ok(_) => {}
+        if let Ok(rendered) = &mut outcome {
+            let original = keep_original(images, objects, &image, rendered).await;
+            rendered.picture.original = Some(original.map_err(MessageError::transient)?);
+        }
+        let decide = |now: &Image| finish(now, worker, &outcome, clock);
+        settled = change_image(images, (image.project, image.id), EventId::new(ids.ulid()), decide).await;
+    }
+    let own = outcome.as_ref().ok().map(|rendered| own_original(&image, rendered));
+    match settled {
+        Ok(now) => {
+            let used = own.as_ref().is_none_or(|own| now.originals().any(|original| original == own));
+            if let Some(own) = own.filter(|_| !used) {
+                // The bytes are kept elsewhere. What cannot be deleted now is found when the image is purged.
+                if let Err(error) = objects.erase_originals(&[own.key]).await {
+                    tracing::warn!(image = %image.id, cause = chain(&error), "a second original is left");
+                }
+            }
+        }
         // Purged while we worked: what we wrote belongs to nobody.
         Err(ChangeError::NotFound | ChangeError::Refused(LeaseLost { purging: true })) => {
-            objects.erase_objects(&image).await.map_err(MessageError::transient)?;
+            objects.erase_objects(&image, None).await.map_err(MessageError::transient)?;
+            let own: Vec<_> = own.into_iter().map(|own| own.key).collect();
+            objects.erase_originals(&own).await.map_err(MessageError::transient)?;
         }
         Err(ChangeError::Refused(LeaseLost { purging: false })) => return Ok(()),
         Err(error) => return Err(MessageError::transient(error)),
     }
     clear(objects, arrived).await;
     Ok(())
+}
+
+/// What becomes of the image, if it is still ours.
+fn finish(
+    now: &Image, worker: &Worker, outcome: &Result<Rendered, Failure>, clock: &impl Clock,
+) -> Result<Option<Change>, LeaseLost> {
+    if !now.is_leased_to(&worker.owner) {
+        return Err(LeaseLost { purging: matches!(now.state, State::Purging { .. }) });
+    }
+    Ok(Some(match outcome {
+        Ok(rendered) => now.become_ready(rendered.picture.clone(), clock.now()),
+        Err(failure) => now.fail(failure.clone(), clock.now()),
+    }))
+}
+
+/// The original that this upload brings, if the project does not have the same bytes already.
+fn own_original(image: &Image, rendered: &Rendered) -> Original {
+    let sha256 = hex(&Sha256::digest(&rendered.original));
+    let key = keys::original(image, &rendered.picture.extension);
+    Original { sha256, key, bytes: rendered.original.len() as u64 }
+}
+
+/// Stores the original, unless the project has the same bytes already.
+async fn keep_original(
+    images: &impl FindOriginal, objects: &impl StoreOriginal, image: &Image, rendered: &Rendered,
+) -> Result<Original, Unavailable> {
+    let own = own_original(image, rendered);
+    if let Some(original) = images.find_original(image.project, &own.sha256).await? {
+        return Ok(original);
+    }
+    objects.store_original(&own, &rendered.picture.content_type, rendered.original.clone()).await?;
+    Ok(own)
 }
 
 /// Deletes the uploaded bytes. That they cannot be deleted now is no reason to do the rest again.
@@ -108,8 +164,8 @@ async fn claim(
 
 /// Reads, renders and stores. The outer error may pass, the inner one will not.
 async fn work(
-    objects: &(impl ReadUpload + StoreOriginal + StoreVariant), clock: &impl Clock, worker: &Worker,
-    settings: Settings, image: &Image,
+    images: &impl FindOriginal, objects: &(impl ReadUpload + StoreOriginal + StoreVariant),
+    clock: &impl Clock, worker: &Worker, settings: Settings, image: &Image,
 ) -> Result<Result<Rendered, Failure>, Unavailable> {
     let permanent = |code: &str, detail: &str| {
         Ok(Err(Failure { code: code.into(), detail: detail.into(), retryable: false }))
@@ -126,18 +182,18 @@ async fn work(
     };
     let left = worker.deadline.since(clock.now()).saturating_sub(MARGIN);
     let budget = Budget { deadline: Instant::now() + left, memory: worker.memory };
-    let rendered = match render_upload(&upload, &image.declared, settings, &budget) {
+    let mut rendered = match render_upload(&upload, &image.declared, settings, &budget) {
         Ok(rendered) => rendered,
         Err(failure) => return Ok(Err(failure)),
     };
     drop(upload);
-    let picture = &rendered.picture;
-    let original =
-        objects.store_original(image, &picture.extension, &picture.content_type, rendered.original.clone());
-    let variants = rendered.variants.iter().zip(&picture.variants).map(|((name, bytes), variant)| {
-        objects.store_variant(image, *name, variant.format.media_type(), bytes.clone())
-    });
-    futures::future::try_join(original, try_join_all(variants)).await?;
+    let original = keep_original(images, objects, image, &rendered);
+    let variants =
+        rendered.variants.iter().zip(&rendered.picture.variants).map(|((name, bytes), variant)| {
+            objects.store_variant(image, *name, variant.format.media_type(), bytes.clone())
+        });
+    let (original, _) = futures::future::try_join(original, try_join_all(variants)).await?;
+    rendered.picture.original = Some(original);
     Ok(Ok(rendered))
 }
 
@@ -167,7 +223,7 @@ mod tests {
     use bytes::Bytes;
     use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::image::{Declared, NewImage};
+    use shared::domain::image::{Declared, DueKind, NewImage, Picture, Superseded};
     use shared::domain::{ImageId, PictureName, Project, ProjectId, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
@@ -184,6 +240,10 @@ mod tests {
         upload: Result<&'static [u8], fn() -> ReadObjectError>,
         /// What becomes of the image while its bytes are read.
         meanwhile: fn(&mut Option<Image>),
+        /// The original that the project has.
+        known: Mutex<Option<Original>>,
+        /// The original that another image stores just before this one's is written.
+        rival: Option<Original>,
         /// The operation that cannot be carried out.
         out_of_reach: &'static str,
     }
@@ -226,6 +286,14 @@ mod tests {
             if before != image.as_ref() {
                 return Err(CommitError::Conflict);
             }
+            let rival = self.rival.clone().filter(|rival| {
+                let mut originals = change.image.originals();
+                originals.any(|original| original != rival)
+            });
+            if rival.is_some() {
+                *self.known.lock().unwrap() = rival;
+                return Err(CommitError::OriginalMoved);
+            }
             *image = Some(change.image.clone());
             let event = change.event.map_or_else(|| "no event".to_owned(), |kind| format!("{kind:?}"));
             self.log.lock().unwrap().push(format!("{} with {event}", change.image.state.name()));
@@ -242,8 +310,22 @@ mod tests {
     }
 
     impl StoreOriginal for World {
-        async fn store_original(&self, _: &Image, _: &str, _: &str, _: Bytes) -> Result<(), Unavailable> {
+        async fn store_original(&self, _: &Original, _: &str, _: Bytes) -> Result<(), Unavailable> {
             self.note("store original")
+        }
+    }
+
+    impl FindOriginal for World {
+        async fn find_original(&self, _: ProjectId, _: &str) -> Result<Option<Original>, Unavailable> {
+            let known = self.known.lock().unwrap().clone();
+            self.note(if known.is_some() { "find original" } else { "find no original" })?;
+            Ok(known)
+        }
+    }
+
+    impl EraseOriginals for World {
+        async fn erase_originals(&self, _: &[String]) -> Result<(), Unavailable> {
+            self.note("erase original")
         }
     }
 
@@ -262,7 +344,7 @@ mod tests {
     }
 
     impl EraseObjects for World {
-        async fn erase_objects(&self, _: &Image) -> Result<(), Unavailable> {
+        async fn erase_objects(&self, _: &Image, _: Option<UploadId>) -> Result<(), Unavailable> {
             self.note("erase objects")
         }
     }
@@ -297,6 +379,8 @@ mod tests {
         World {
             image: Mutex::new(image),
             log: Mutex::default(),
+            known: Mutex::default(),
+            rival: None,
             upload: Ok(GIF),
             meanwhile: |_| {},
             out_of_reach: "",
@@ -323,6 +407,7 @@ mod tests {
             "processing with no event",
             "find project",
             "read",
+            "find no original",
             "store original",
             "store variant",
             "store variant",
@@ -409,6 +494,64 @@ mod tests {
         assert_eq!(failure.code, "media-type-mismatch");
     }
 
+    fn elsewhere() -> Original {
+        let key = "prj/img_other/upl_other.gif".into();
+        Original { sha256: hex(&Sha256::digest(GIF)), key, bytes: GIF.len() as u64 }
+    }
+
+    #[tokio::test]
+    async fn bytes_that_the_project_has_are_not_stored_again() {
+        let world = World { known: Mutex::new(Some(elsewhere())), ..world(Some(pending())) };
+        process(&world).await.unwrap();
+        assert!(!world.log().contains(&"store original".to_owned()));
+        assert_eq!(world.image().originals().collect::<Vec<_>>(), [&elsewhere()]);
+    }
+
+    #[tokio::test]
+    async fn of_two_images_that_store_the_same_bytes_at_once_one_refers_to_the_others() {
+        let world = World { rival: Some(elsewhere()), ..world(Some(pending())) };
+        process(&world).await.unwrap();
+        let log = world.log();
+        let end =
+            ["commit", "find original", "commit", "ready with Ready", "erase original", "delete upload"];
+        assert_eq!(log[log.len() - end.len()..], end);
+        assert_eq!(world.image().originals().collect::<Vec<_>>(), [&elsewhere()]);
+    }
+
+    /// The pictures that are served stay until the new ones are there.
+    #[tokio::test]
+    async fn new_bytes_take_the_place_of_the_old_ones() {
+        let Announcement { upload, .. } = arrived();
+        let picture = Picture { original: Some(elsewhere()), ..Picture::default() };
+        let old = Image { upload: UploadId::new(77.into()), ..pending() };
+        let ready = old.become_ready(picture, Time::from_secs(NOW - 50)).image;
+        let declared = Declared { content_type: "image/gif".into(), bytes: GIF.len() as u64 };
+        let image = ready.replace(upload, declared, Time::from_secs(NOW - 40)).unwrap().image;
+        let world = world(Some(image));
+        process(&world).await.unwrap();
+        assert!(world.log().contains(&"ready with Replaced".to_owned()));
+        let image = world.image();
+        assert_eq!((image.upload, image.replacement.is_none()), (upload, true));
+        let superseded = Superseded { upload: UploadId::new(77.into()), original: Some(elsewhere()) };
+        assert_eq!(image.superseded, [superseded]);
+        assert_eq!(image.due.unwrap().kind, DueKind::Erase);
+    }
+
+    #[tokio::test]
+    async fn new_bytes_that_cannot_be_used_leave_the_old_ones() {
+        let Announcement { upload, .. } = arrived();
+        let old = Image { upload: UploadId::new(77.into()), ..pending() };
+        let ready = old.become_ready(Picture::default(), Time::from_secs(NOW - 50)).image;
+        let declared = Declared { content_type: "image/png".into(), bytes: GIF.len() as u64 };
+        let image = ready.replace(upload, declared, Time::from_secs(NOW - 40)).unwrap().image;
+        let world = world(Some(image));
+        process(&world).await.unwrap();
+        let image = world.image();
+        assert_eq!((image.state.name(), image.upload), ("ready", UploadId::new(77.into())));
+        assert_eq!(image.replacement_failure.unwrap().code, "media-type-mismatch");
+        assert!(image.replacement.is_none() && image.due.is_none());
+    }
+
     #[tokio::test]
     async fn what_fails_for_now_comes_again_and_leaves_the_image_claimed() {
         for out_of_reach in ["read", "store original", "store variant"] {
@@ -453,7 +596,7 @@ mod tests {
         for meanwhile in [purging as fn(&mut Option<Image>), |image| *image = None] {
             let world = World { meanwhile, ..world(Some(pending())) };
             process(&world).await.unwrap();
-            assert_eq!(world.log()[7..], ["erase objects", "delete upload"]);
+            assert_eq!(world.log()[8..], ["erase objects", "erase original", "delete upload"]);
 
             let stuck = World { meanwhile, out_of_reach: "erase objects", ..self::world(Some(pending())) };
             assert!(matches!(process(&stuck).await, Err(MessageError::Transient(_))));

@@ -7,12 +7,13 @@ use aws_lambda_events::dynamodb::EventRecord;
 use shared::domain::error::FindImageError;
 use shared::domain::image::State;
 use shared::domain::{Clock, EventId, Ids, Unavailable};
-use shared::media::EraseObjects;
+use shared::media::{EraseObjects, EraseOriginals, ListOriginals};
 use shared::platform::{Environment, stream_records};
-use shared::store::{EraseRows, FindImage, decode_event};
+use shared::store::{EraseRows, FindImage, FindOriginal, ReleaseOriginals, decode_event};
 
 async fn purge_image(
-    images: &(impl FindImage + EraseRows), objects: &impl EraseObjects, ids: &impl Ids, clock: &impl Clock,
+    images: &(impl FindImage + ReleaseOriginals + FindOriginal + EraseRows),
+    objects: &(impl EraseObjects + ListOriginals + EraseOriginals), ids: &impl Ids, clock: &impl Clock,
     record: EventRecord,
 ) -> Result<(), Unavailable> {
     let event = decode_event(record.change.new_image)?;
@@ -22,7 +23,21 @@ async fn purge_image(
         Ok(_) | Err(FindImageError::NotFound) => return Ok(()),
         Err(FindImageError::Unavailable(error)) => return Err(error),
     };
-    objects.erase_objects(&image).await?;
+    let image = images.release_originals(&image, EventId::new(ids.ulid()), clock.now()).await?;
+    objects.erase_objects(&image, None).await?;
+    let mut doomed = image.doomed.clone();
+    // What came with this image may be referred to by others; what nobody refers to was left by a worker
+    // that died.
+    for stored in objects.list_originals(&image).await? {
+        let original = match &stored.sha256 {
+            Some(sha256) => images.find_original(image.project, sha256).await?,
+            None => None,
+        };
+        if original.is_none_or(|original| original.key != stored.key) {
+            doomed.push(stored.key);
+        }
+    }
+    objects.erase_originals(&doomed).await?;
     images.erase_rows(&image, EventId::new(ids.ulid()), clock.now()).await?;
     tracing::info!(image = %image.id, "image purged");
     Ok(())
@@ -41,8 +56,9 @@ mod tests {
     use super::*;
     use aws_lambda_events::dynamodb::Event as StreamEvent;
     use shared::domain::details::Details;
-    use shared::domain::image::{Declared, Image, NewImage};
+    use shared::domain::image::{Declared, Image, NewImage, Original};
     use shared::domain::{ImageId, ProjectId, Time, UploadId, Visibility};
+    use shared::media::StoredOriginal;
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
@@ -62,11 +78,56 @@ mod tests {
     }
 
     impl EraseObjects for World {
-        async fn erase_objects(&self, _: &Image) -> Result<(), Unavailable> {
+        async fn erase_objects(&self, _: &Image, upload: Option<UploadId>) -> Result<(), Unavailable> {
+            assert_eq!(upload, None, "everything goes");
             if self.bucket_out_of_reach {
                 return Err(Unavailable::new("erase_objects", "slow down"));
             }
             self.done.lock().unwrap().push("objects");
+            Ok(())
+        }
+    }
+
+    const SHARED: &str = "prj/img/upl_shared.jpg";
+
+    impl ReleaseOriginals for World {
+        async fn release_originals(&self, image: &Image, _: EventId, _: Time) -> Result<Image, Unavailable> {
+            self.done.lock().unwrap().push("references");
+            Ok(Image { doomed: vec!["prj/other/upl_last.jpg".into()], ..image.clone() })
+        }
+    }
+
+    impl ListOriginals for World {
+        async fn list_originals(&self, _: &Image) -> Result<Vec<StoredOriginal>, Unavailable> {
+            let stored = |key: &str, sha256: Option<&str>| StoredOriginal {
+                key: key.into(),
+                sha256: sha256.map(str::to_owned),
+            };
+            Ok(vec![
+                stored(SHARED, Some("shared")),
+                stored("prj/img/upl_orphan.jpg", Some("orphan")),
+                stored("prj/img/upl_twin.jpg", Some("shared")),
+                stored("prj/img/upl_nameless.jpg", None),
+            ])
+        }
+    }
+
+    impl FindOriginal for World {
+        async fn find_original(&self, _: ProjectId, sha256: &str) -> Result<Option<Original>, Unavailable> {
+            let original = Original { sha256: sha256.into(), key: SHARED.into(), bytes: 1 };
+            Ok(Some(original).filter(|original| original.sha256 == "shared"))
+        }
+    }
+
+    impl EraseOriginals for World {
+        async fn erase_originals(&self, keys: &[String]) -> Result<(), Unavailable> {
+            let expected = ["other/upl_last", "img/upl_orphan", "img/upl_twin", "img/upl_nameless"];
+            assert_eq!(
+                keys,
+                expected.map(|key| format!("prj/{key}.jpg")),
+                "another image refers to the rest"
+            );
+            self.done.lock().unwrap().push("originals");
             Ok(())
         }
     }
@@ -113,7 +174,7 @@ mod tests {
         let world = world(State::Purging { picture: None });
         purge(&world, record()).await.unwrap();
         purge(&world, record()).await.unwrap();
-        assert_eq!(world.done.into_inner().unwrap(), ["objects", "rows"]);
+        assert_eq!(world.done.into_inner().unwrap(), ["references", "objects", "originals", "rows"]);
     }
 
     #[tokio::test]

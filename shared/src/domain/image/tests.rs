@@ -104,6 +104,9 @@ enum Command {
     Ready,
     Fail,
     Trash,
+    Restore,
+    Replace,
+    Erased,
     Timer,
 }
 
@@ -113,6 +116,9 @@ fn command() -> impl Strategy<Value = (Command, i64)> {
         Just(Command::Ready),
         Just(Command::Fail),
         Just(Command::Trash),
+        Just(Command::Restore),
+        Just(Command::Replace),
+        Just(Command::Erased),
         Just(Command::Timer),
     ];
     (kind, 0..9000_i64)
@@ -123,17 +129,29 @@ proptest! {
     /// has it on its list; and its sequence rises by one with every change.
     #[test]
     fn an_unsettled_image_is_always_due(commands in prop::collection::vec(command(), 0..40)) {
-        let (mut image, mut now) = (reserved(), 0);
+        let (mut image, mut now, mut uploads) = (reserved(), 0, 100);
         for (command, step) in commands {
             now += step;
+            let under_way = image.with_upload_under_way().upload;
             let change = match command {
                 Command::Claim(owner) =>
-                    image.claim(image.upload, lease(&owner.to_string(), now + 60), at(now)).ok(),
+                    image.claim(under_way, lease(&owner.to_string(), now + 60), at(now)).ok(),
                 Command::Ready if image.is_leased_to("0") => Some(image.become_ready(picture(), at(now))),
                 Command::Fail if image.is_leased_to("1") => Some(image.fail(
                     Failure { code: "x".into(), detail: String::new(), retryable: false }, at(now))),
                 Command::Ready | Command::Fail => None,
                 Command::Trash => image.trash(Duration::from_secs(50), at(now)).ok().flatten(),
+                Command::Restore => image.restore(at(now)).ok().flatten(),
+                Command::Replace => {
+                    uploads += 1;
+                    let declared = Declared { content_type: "image/png".into(), bytes: 7 };
+                    image.replace(UploadId::new(Ulid(uploads)), declared, at(now)).ok()
+                }
+                Command::Erased if image.superseded.is_empty() || !image.is_live() => None,
+                Command::Erased => {
+                    let erased: Vec<_> = image.superseded.iter().map(|old| old.upload).collect();
+                    Some(image.forget_superseded(&erased, &[], at(now)))
+                }
                 Command::Timer => match image.overdue(at(now)) {
                     Overdue::Change(change) => Some(*change),
                     Overdue::Nothing => None,
@@ -143,8 +161,12 @@ proptest! {
                 prop_assert_eq!(change.image.sequence(), image.sequence() + 1);
                 image = change.image;
             }
-            let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. });
+            let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. })
+                && image.replacement.is_none() && image.superseded.is_empty();
             prop_assert_eq!(image.due.is_some(), !settled);
+            prop_assert!(image.replacement.is_none() || image.picture().is_some());
+            // What is served and what was replaced are never the same upload.
+            prop_assert!(image.superseded.iter().all(|old| old.upload != image.upload));
         }
     }
 
@@ -156,7 +178,7 @@ proptest! {
         if trashed { image = image.trash(Duration::from_secs(9), at(2)).unwrap().unwrap().image; }
         let due = image.due.unwrap().at;
         let Overdue::Change(change) = image.overdue(due) else { panic!("it is due") };
-        let settled = matches!(change.image.state, State::Failed { .. } | State::Purging);
+        let settled = matches!(change.image.state, State::Failed { .. } | State::Purging { .. });
         prop_assert!(settled);
     }
 }
