@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use super::details::Tags;
 use super::key::{InvalidToken, hash_of, read_bearer, write_bearer};
 use super::{ProjectId, Secret, Time, TokenId, UserId, Visibility};
 
@@ -42,7 +43,7 @@ impl FromStr for TokenBearer {
     }
 }
 
-/// What uploads by a token may be. What it does not say is free.
+/// What uploads by a token may be.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Grant {
@@ -56,11 +57,10 @@ pub struct Grant {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
     /// Who may see them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub visibility: Option<Visibility>,
+    pub visibility: Visibility,
     /// The tags that they have.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
+    #[serde(skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
 }
 
 impl Grant {

@@ -46,7 +46,8 @@ impl Caller {
         let scopes = Scope::parse_list(text("scopes").unwrap_or_default());
         let credential = match (text("key"), text("user"), text("token")) {
             (Some(key), None, None) => Credential::Key(key.parse().ok()?),
-            (None, Some(user), None) => Credential::Identity(user.parse().ok()?),
+            // A user of a key is less than the key.
+            (_, Some(user), None) => Credential::Identity(user.parse().ok()?),
             // An upload token's limits are read, or it is none.
             (None, None, Some(token)) => {
                 let grant = serde_json::from_str(text("grant")?).ok()?;
@@ -85,6 +86,18 @@ impl Caller {
     /// Goes on only with somebody who may upload. [`Self::grant`] says within which limits.
     pub fn require_upload(self) -> Result<Self, Problem> {
         self.having(Scope::CreateUploads)
+    }
+
+    /// Goes on only with an operator, or with an administrator of this very project. Another one's is not there.
+    pub fn require_project(&self, project: ProjectId) -> Result<(), Problem> {
+        let operator = self.clone().require(Scope::Operator).is_ok();
+        if operator {
+            return Ok(());
+        }
+        if self.project != project {
+            return Err(Problem::not_found("project"));
+        }
+        self.clone().require(Scope::Admin).map(drop)
     }
 
     fn having(self, scope: Scope) -> Result<Self, Problem> {
@@ -156,10 +169,10 @@ mod tests {
         assert_eq!(token.grant().unwrap().1.max_bytes, Some(5));
         for strange in [
             json!({}),
-            json!({ "key": KEY, "user": "ann" }),
             json!({ "key": "key_x" }),
             json!({ "user": "" }),
             json!({ "token": TOKEN }),
+            json!({ "token": TOKEN, "grant": grant(), "user": "ann" }),
             json!({ "token": TOKEN, "grant": "{" }),
         ] {
             assert_eq!(of(strange.clone()), None, "{strange}");

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::domain::Unavailable;
 use crate::domain::error::{
-    ChangeKeyError, CommitError, EditImageError, FindImageError, ListError, ReadObjectError, WriteError,
+    ChangeKeyError, ChangeProjectError, CommitError, EditImageError, FindImageError, ListError,
+    ReadObjectError, WriteError,
 };
 
 /// A field that is not what it should be.
@@ -220,6 +221,7 @@ impl From<CommitError> for Problem {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::QuotaExceeded => Self::quota_exceeded(),
+            CommitError::TokenSpent => Self::forbidden("The upload token is used up. Ask for another one."),
             CommitError::Unavailable(error) => error.into(),
             CommitError::Repeated(_) => Self::conflict("This request has taken effect already."),
             CommitError::OriginalMoved => Self::internal(error),
@@ -232,8 +234,25 @@ impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
+            WriteError::Taken(_) => Self::conflict("Another project has it already."),
             WriteError::Repeated(_) => Self::conflict("This request has taken effect already."),
             WriteError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeProjectError> for Problem {
+    fn from(error: ChangeProjectError) -> Self {
+        match error {
+            ChangeProjectError::NotFound => Self::not_found("project"),
+            ChangeProjectError::Stale { current } => Self::stale("project", &format!("\"{current}\"")),
+            ChangeProjectError::IssuerTaken(index) => Self::conflict(format!(
+                "Another project has the issuer at `/issuers/{index}` for the same audience."
+            )),
+            ChangeProjectError::Contended => {
+                Self::conflict("Others are changing the project at this moment. Try again.")
+            }
+            ChangeProjectError::Unavailable(error) => error.into(),
         }
     }
 }
@@ -324,6 +343,13 @@ mod tests {
             (EditImageError::Unavailable(outage()).into(), 503, "unavailable", None),
             (WriteError::Conflict.into(), 409, "conflict", None),
             (WriteError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (WriteError::Taken(0).into(), 409, "conflict", None),
+            (CommitError::TokenSpent.into(), 403, "forbidden", None),
+            (ChangeProjectError::NotFound.into(), 404, "not-found", None),
+            (ChangeProjectError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),
+            (ChangeProjectError::IssuerTaken(1).into(), 409, "conflict", None),
+            (ChangeProjectError::Contended.into(), 409, "conflict", None),
+            (ChangeProjectError::Unavailable(outage()).into(), 503, "unavailable", None),
             (ChangeKeyError::NotFound.into(), 404, "not-found", None),
             (ChangeKeyError::Revoked.into(), 409, "conflict", None),
             (ChangeKeyError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),

@@ -16,8 +16,15 @@ use crate::domain::rate::{Micros, Rate, TooSoon, micros};
 use crate::domain::{Time, Unavailable};
 use crate::store::{Counted, TakeCells, Taken};
 
+const fn number(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
 /// What an environment admits of each reader without asking.
-const FREE: Rate = Rate::new(NonZeroU32::new(2).unwrap(), NonZeroU32::new(20).unwrap());
+const FREE: Rate = Rate::new(number(2), number(20));
 /// How many reads are taken off at a time.
 const BATCH: u32 = 20;
 /// For how long they can be used. They are paid for; but kept for later they would add up to a burst.

@@ -2,12 +2,18 @@
 
 use std::future::Future;
 
-use ::http::{HeaderValue, Response, Uri, header};
+use ::http::{HeaderName, HeaderValue, Response, Uri, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::answer::failed;
 use super::limiter::{Limiter, Standing, seconds};
 use super::telemetry::chain;
 use super::{Environment, SystemClock};
@@ -32,6 +38,57 @@ where
         ..event
     }))
     .await
+}
+
+/// Answers the gateway's requests, and events of somebody who invokes the function by name. The gateway says
+/// of its requests which they are; whoever invokes a function by name may as well write those.
+pub async fn serve_or_answer<Handler, Response_, Invoked, Event, Work, Made, E>(
+    handler: Handler, invoked: Invoked,
+) -> Result<(), Error>
+where
+    Handler: Fn(Request) -> Response_ + Sync,
+    Response_: Future<Output = Result<Response<Body>, Problem>> + Send,
+    Invoked: Fn(Event) -> Work + Sync,
+    Event: DeserializeOwned + Send,
+    Work: Future<Output = Result<Made, E>> + Send,
+    Made: Serialize + Send,
+    E: std::error::Error + Send + 'static,
+{
+    let limiter = Environment::read()?.limiter()?;
+    let (handler, invoked, limiter) = (&handler, &invoked, &limiter);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        if event.payload.get("requestContext").is_some() {
+            let request: LambdaRequest = serde_json::from_value(event.payload)?;
+            let request: Request = with_a_valid_uri(request).into();
+            let request = request.with_lambda_context(event.context);
+            return Ok::<_, Error>(for_the_gateway(respond(limiter, handler, request).await));
+        }
+        let event_of: Event = serde_json::from_value(event.payload)?;
+        match invoked(event_of).await {
+            Ok(made) => Ok(serde_json::to_value(made)?),
+            Err(error) => Err(Error::from(failed(&error, &event.context.request_id).error_message)),
+        }
+    }))
+    .await
+}
+
+/// A response as the gateway wants it.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+fn for_the_gateway(response: Response<Body>) -> Value {
+    let (parts, body) = response.into_parts();
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    };
+    let headers: Map<String, Value> = parts.headers.iter().map(header).collect();
+    let (body, encoded) = match body {
+        Body::Text(text) => (text, false),
+        Body::Binary(bytes) => (STANDARD.encode(bytes), true),
+        // `Body` is not exhaustive; what is neither has no bytes.
+        _ => (String::new(), false),
+    };
+    json!({
+        "statusCode": parts.status.as_u16(), "headers": headers, "body": body, "isBase64Encoded": encoded,
+    })
 }
 
 /// Answers one request, whatever comes of it.

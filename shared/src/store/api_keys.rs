@@ -84,7 +84,7 @@ pub async fn change_key(
         let Some(after) = decided else { return Ok(before) };
         match api_keys.commit_key(Some(&before), &after, once).await {
             Ok(()) => return Ok(after),
-            Err(WriteError::Conflict) => {}
+            Err(WriteError::Conflict | WriteError::Taken(_)) => {}
             Err(WriteError::Repeated(record)) => return Err(ChangeKeyError::Repeated(record)),
             Err(WriteError::Unavailable(e)) => return Err(ChangeKeyError::Unavailable(e)),
         }
@@ -188,12 +188,16 @@ impl Store {
         }
         match transaction.send(&self.client).await {
             Ok(()) => Ok(()),
+            Err(Cancelled::By(Part::Issuer(index), _)) => Err(WriteError::Taken(index)),
             Err(Cancelled::By(Part::Record, item)) => match decode("recall_attempt", item) {
                 Ok(record) => Err(WriteError::Repeated(Box::new(record))),
                 Err(error) => Err(WriteError::Unavailable(error)),
             },
             Err(
-                Cancelled::By(Part::Subject | Part::Quota | Part::Original | Part::Unconditional, _)
+                Cancelled::By(
+                    Part::Subject | Part::Quota | Part::Original | Part::Token | Part::Unconditional,
+                    _,
+                )
                 | Cancelled::Contended,
             ) => Err(WriteError::Conflict),
             Err(Cancelled::Unavailable(error)) => Err(WriteError::Unavailable(error)),

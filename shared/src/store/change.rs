@@ -56,6 +56,8 @@ pub async fn change_image<Refusal: std::fmt::Debug>(
             Err(CommitError::Conflict) => {}
             Err(CommitError::Repeated(record)) => return Err(ChangeError::Repeated(record)),
             Err(CommitError::QuotaExceeded) => return Err(ChangeError::QuotaExceeded),
+            // Only reservations use tokens, and those are no changes. To be sure, it is as if there were no room.
+            Err(CommitError::TokenSpent) => return Err(ChangeError::QuotaExceeded),
             Err(CommitError::OriginalMoved) => return Err(ChangeError::OriginalMoved),
             Err(CommitError::Unavailable(e)) => return Err(ChangeError::Unavailable(e)),
         }

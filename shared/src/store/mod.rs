@@ -9,6 +9,7 @@ mod due;
 mod events;
 mod idempotency;
 mod images;
+mod issuers;
 mod item;
 mod keys;
 mod originals;
@@ -19,6 +20,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upload_tokens;
 
 use aws_sdk_dynamodb::Client;
 
@@ -28,9 +30,11 @@ pub use due::{AdvanceWatermark, DueEntry, FindOverdue, ForgetDue};
 pub use events::decode_event;
 pub use idempotency::RecallAttempt;
 pub use images::{CommitImage, EraseRows, FindImage, ListImages};
+pub use issuers::FindIssuer;
 pub use originals::{FindOriginal, ReleaseOriginals};
-pub use projects::{CreateProject, FindProject, KnownProjects};
+pub use projects::{CommitProject, CreateProject, FindProject, KnownProjects, ListProjects, change_project};
 pub use rates::{Counted, TakeCells, Taken};
+pub use upload_tokens::{CreateUploadToken, FindUploadToken};
 
 /// The table.
 #[derive(Debug, Clone)]

@@ -355,7 +355,7 @@ async fn a_change_is_written_only_over_the_image_it_was_decided_on_and_moves_the
 async fn a_change_without_event_and_due_entry_costs_one_plain_write() {
     let before = reserved().image;
     let image = Image { revision: 1, ..before.clone() };
-    let change = Change { image, event: None, within: None, once: None };
+    let change = Change { image, event: None, within: None, once: None, spends: None };
     let wire = Wire::default();
     commit(&wire, Some(&before), &change).await.unwrap();
     let sent = wire.sent();
@@ -383,7 +383,10 @@ async fn a_race_that_was_lost_is_told_from_an_outage() {
                 assert!(!conflict, "{text}");
                 assert_eq!(error.throttled, throttled, "{text}");
             }
-            other @ (CommitError::Repeated(_) | CommitError::QuotaExceeded | CommitError::OriginalMoved) => {
+            other @ (CommitError::Repeated(_)
+            | CommitError::QuotaExceeded
+            | CommitError::TokenSpent
+            | CommitError::OriginalMoved) => {
                 panic!("{other:?}: {text}")
             }
         }
@@ -606,7 +609,8 @@ async fn tags_and_owner_are_rows_while_the_image_is_live() {
         let keys = wire.transaction().iter().map(key).collect::<Vec<_>>();
         keys.into_iter().filter(|key| key.contains("TAG#") || key.contains("OWNER#")).collect()
     };
-    let change = |image: &Image| Change { image: image.clone(), event: None, within: None, once: None };
+    let change =
+        |image: &Image| Change { image: image.clone(), event: None, within: None, once: None, spends: None };
     let wire = Wire::default();
     commit(&wire, None, &change(&image)).await.unwrap();
     let expected =

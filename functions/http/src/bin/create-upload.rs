@@ -8,8 +8,9 @@ use serde::Deserialize;
 use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, unless_blank};
 use shared::domain::error::{CommitError, FindImageError};
 use shared::domain::idempotency::Record;
-use shared::domain::image::{Image, NewImage};
-use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId, UserId, Visibility};
+use shared::domain::image::{Declared, Image, NewImage};
+use shared::domain::upload_token::Grant;
+use shared::domain::{Clock, EventId, Ids, ImageId, UploadId, UserId, Visibility};
 use shared::http::{Caller, FieldError, Problem, attempt, body, created_upload, declared, same_request};
 use shared::media::{PresignUpload, UploadMethod};
 use shared::platform::{Environment, recall, serve};
@@ -40,15 +41,37 @@ struct NewUpload {
 
 impl NewUpload {
     fn check(self, caller: &Caller) -> Result<(NewImage, UploadMethod), Problem> {
-        if self.owner.is_some() && caller.user.is_some() {
+        let grant = caller.grant().map(|(_, grant)| grant);
+        if self.owner.is_some() && (caller.user.is_some() || grant.is_some()) {
             let detail = "is the user of the token; leave it out".into();
             return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
         }
         let declared = declared(self.content_type, self.bytes)?;
-        let Self { title, alt, tags, focal_point, metadata, visibility, owner, method, .. } = self;
+        let Self { title, alt, mut tags, focal_point, metadata, mut visibility, owner, method, .. } = self;
+        if let Some(grant) = grant {
+            within(grant, &declared)?;
+            visibility = grant.visibility;
+            tags = tags.changed(&grant.tags, &Tags::default()).map_err(|unfit| {
+                Problem::invalid_fields(vec![FieldError { pointer: "/tags".into(), detail: unfit.to_string() }])
+            })?;
+        }
         let details = Details { title, alt, tags, focal_point, metadata };
         let owner = caller.user.clone().or(owner);
         Ok((NewImage { declared, visibility, owner, details }, method))
+    }
+}
+
+/// Whether an upload token is good for this.
+fn within(grant: &Grant, declared: &Declared) -> Result<(), Problem> {
+    if !grant.takes(&declared.content_type) {
+        let taken = grant.content_types.join(", ");
+        return Err(Problem::unsupported_media(format!("With this token, `content_type` must be one of {taken}.")));
+    }
+    match grant.max_bytes {
+        Some(most) if declared.bytes > most => {
+            Err(Problem::too_large(format!("With this token, an upload has at most {most} bytes.")))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -56,7 +79,7 @@ async fn create_upload(
     images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
     uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let (new, method) = body::<NewUpload>(&request)?.check(&caller)?;
     let (now, attempt) = (clock.now(), attempt(&request, &caller)?);
     if let Some(record) = recall(images, attempt.as_ref(), now).await? {
@@ -67,7 +90,10 @@ async fn create_upload(
     let (image, upload) = (ImageId::new(ids.ulid()), UploadId::new(ids.ulid()));
     let record =
         attempt.as_ref().map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
-    let change = Image::reserve(image, upload, caller.project, new, now).within(project.limits).once(record);
+    let change = Image::reserve(image, upload, caller.project, new, now)
+        .within(project.limits)
+        .spending(caller.grant().map(|(token, _)| token))
+        .once(record);
     // Reserve first: whatever arrives in the bucket then has an image, and a crash here leaves a
     // reservation that the timer clears away.
     match images.commit_image(None, &change, EventId::new(ids.ulid())).await {
@@ -116,7 +142,7 @@ mod tests {
     use lambda_http::http::{StatusCode, header};
     use serde_json::{Value, json};
     use shared::domain::idempotency::Attempt;
-    use shared::domain::image::{Change, Declared, MAXIMUM_BYTES, State};
+    use shared::domain::image::{Change, MAXIMUM_BYTES, State};
     use shared::domain::quota::Limits;
     use shared::domain::{EventKind, Project, ProjectId, Time, Unavailable};
     use shared::media::UploadTarget;
@@ -369,6 +395,49 @@ mod tests {
             assert_eq!(answer(&world, &event).await.unwrap_err().status(), status);
             assert!(world.asked.into_inner().unwrap().is_empty());
         }
+    }
+
+    fn by_token(grant: &Value, body: &Value) -> Value {
+        let mut event = event_with(body);
+        event["requestContext"]["authorizer"]["lambda"] = json!({
+            "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD",
+            "token": "tok_01M5GZNY40K8C2E4G6J8M1P3RT",
+            "scopes": "uploads:create",
+            "grant": grant.to_string(),
+        });
+        event
+    }
+
+    #[tokio::test]
+    async fn an_upload_token_says_what_an_upload_is_and_is_spent() {
+        let world = World::default();
+        let grant = json!({ "max_bytes": 9, "user": "ann", "visibility": "public", "tags": ["avatar"] });
+        let body = json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"], "visibility": "private" });
+        answer(&world, &by_token(&grant, &body)).await.unwrap();
+        let change = world.written.into_inner().unwrap().unwrap();
+        assert_eq!(change.spends, Some("tok_01M5GZNY40K8C2E4G6J8M1P3RT".parse().unwrap()));
+        let image = change.image;
+        assert_eq!(image.owner.as_ref().map(UserId::as_str), Some("ann"));
+        assert_eq!(image.visibility, Visibility::Public);
+        assert_eq!(serde_json::to_value(&image.details.tags).unwrap(), json!(["avatar", "me"]));
+    }
+
+    #[tokio::test]
+    async fn an_upload_token_is_good_for_no_more_than_it_says() {
+        let grant = json!({ "content_types": ["image/png"], "max_bytes": 9 });
+        for (body, status) in [
+            (json!({ "content_type": "image/jpeg", "bytes": 9 }), 415),
+            (json!({ "content_type": "image/png", "bytes": 10 }), 413),
+            (json!({ "content_type": "image/png", "bytes": 9, "owner": "bob" }), 400),
+        ] {
+            let world = World::default();
+            let problem = answer(&world, &by_token(&grant, &body)).await.unwrap_err();
+            assert_eq!(problem.status(), status, "{body}");
+            assert!(world.written.into_inner().unwrap().is_none());
+        }
+        let spent = World { fails: Some(|| CommitError::TokenSpent), ..World::default() };
+        let body = json!({ "content_type": "image/png", "bytes": 9 });
+        assert_eq!(answer(&spent, &by_token(&grant, &body)).await.unwrap_err().code(), "forbidden");
     }
 
     #[tokio::test]
