@@ -391,3 +391,12 @@ fn the_rules_themselves_see_what_they_look_for() {
     assert_eq!(test_modules("#[cfg(test)]\npub(crate) mod fakes;\n#[cfg(test)]\nmod tests {"), ["fakes"]);
     assert_eq!(code("a\n// b\n#[cfg(test)]\nmod tests {\n c"), "a\n");
 }
+
+/// `cargo run` at the top means the local stack, and nothing as soon as a second package wants to be meant.
+#[test]
+fn cargo_run_means_the_local_stack() {
+    let manifests = files("local", "toml").into_iter().chain(files("tests", "toml"));
+    let manifests = manifests.chain(files("functions", "toml")).chain(files("shared", "toml"));
+    let with_default: Vec<_> = manifests.filter(|path| read(path).contains("default-run")).collect();
+    assert_eq!(with_default, [root().join("local/Cargo.toml")]);
+}

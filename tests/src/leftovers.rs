@@ -1,6 +1,6 @@
 //! What must hold when a test is over: every image is ready, failed, trashed or gone, every object belongs
-//! to an image, everything that waits is on the list of what falls due, and no queue holds anything that
-//! nobody has explained.
+//! to an image, everything that waits is on the list of what falls due, no queue holds anything that nobody has
+//! explained, and what is counted is what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -58,11 +58,16 @@ async fn look(root: &Root, explained: &Explained) -> Vec<String> {
         }
     }
     left.extend(due(&rows, &images));
+    left.extend(counts(&rows, &images));
+    let originals: BTreeSet<String> =
+        rows.iter().filter(|row| row["type"] == "original").map(|row| id(row, "key")).collect();
     for bucket in ["UploadsBucket", "OriginalsBucket", "VariantsBucket"] {
         for key in root.objects(bucket).await {
             let owner = key.split('/').find(|part| part.starts_with("img_")).unwrap_or_default();
             let explained = match bucket {
                 "UploadsBucket" => explained.uploads.contains(owner),
+                // It may have come with an image that is gone, if others have the same bytes.
+                "OriginalsBucket" => originals.contains(&key),
                 _ => images.contains_key(owner),
             };
             if !explained {
@@ -111,6 +116,60 @@ fn due(rows: &[Value], images: &BTreeMap<String, &Value>) -> Vec<String> {
         .collect();
     let one_sided = waiting.symmetric_difference(&listed);
     one_sided.map(|(image, due)| format!("a half of what makes {image} fall due: {due}")).collect()
+}
+
+/// What the table counts and does not find.
+fn counts(rows: &[Value], images: &BTreeMap<String, &Value>) -> Vec<String> {
+    let of_type = |kind: &'static str| rows.iter().filter(move |row| row["type"] == kind);
+    let mut left = vec![];
+    let mut compare = |what: String, counted: i64, found: i64| {
+        if counted != found {
+            left.push(format!("{what}: {counted} by count, {found} found"));
+        }
+    };
+    let number = |value: &Value| value.as_i64().unwrap_or_default();
+    for original in of_type("original") {
+        let key = original["key"].to_string();
+        let refers = |row: &&&Value| row.to_string().contains(&key);
+        let referring = images.values().filter(refers).count();
+        compare(
+            format!("references to {key}"),
+            number(&original["references"]),
+            i64::try_from(referring).unwrap_or(-1),
+        );
+    }
+    for quota in of_type("quota") {
+        let project = id(quota, "PK").replace("P#", "");
+        let ours = || images.values().filter(|row| row["project"] == *project);
+        let stored = of_type("original").filter(|row| id(row, "PK").contains(&project));
+        compare(
+            format!("bytes of {project}"),
+            number(&quota["stored"]),
+            stored.map(|row| number(&row["bytes"])).sum(),
+        );
+        compare(
+            format!("images of {project}"),
+            number(&quota["images"]),
+            i64::try_from(ours().count()).unwrap_or(-1),
+        );
+        let reserved = ours().map(|row| {
+            let pending = matches!(row["state"].as_str(), Some("pending" | "processing"));
+            let first = if pending { number(&row["declared"]["bytes"]) } else { 0 };
+            first + number(&row["replacement"]["declared"]["bytes"])
+        });
+        compare(format!("bytes reserved in {project}"), number(&quota["reserved"]), reserved.sum());
+    }
+    for tag in of_type("tag-count") {
+        let (partition, sort) = (id(tag, "PK"), id(tag, "SK"));
+        let tagged =
+            of_type("tag").filter(|row| id(row, "SK") == sort && id(row, "PK").starts_with(&partition));
+        compare(
+            format!("images with {sort}"),
+            number(&tag["images"]),
+            i64::try_from(tagged.count()).unwrap_or(-1),
+        );
+    }
+    left
 }
 
 fn id(row: &Value, name: &str) -> String {

@@ -31,6 +31,9 @@ pub struct ImageView<'a> {
     picture: Option<PictureView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureView<'a>>,
+    /// Why the last new bytes did not replace the old ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement_failure: Option<FailureView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trashed_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +143,10 @@ impl<'a> ImageView<'a> {
             version: image.version,
             picture,
             failure,
+            replacement_failure: image
+                .replacement_failure
+                .as_ref()
+                .map(|Failure { code, detail, .. }| FailureView { code, detail }),
             trashed_at,
             purge_at: trashed_at.and(image.due).map(|due| due.at),
         }

@@ -20,8 +20,12 @@ pub fn settle(
     }
     let signed = |value: i64| aws_sdk_dynamodb::types::AttributeValue::N(value.to_string());
     let mut update = Expression::new(
-        "ADD stored :stored, reserved :reserved, used :bytes, images :images SET #type = :type, #schema = :schema",
+        "ADD #stored :stored, #reserved :reserved, #used :bytes, #images :images SET #type = :type, #schema = :schema",
     )
+    .name("#stored", "stored")
+    .name("#reserved", "reserved")
+    .name("#used", "used")
+    .name("#images", "images")
     .name("#type", "type")
     .name("#schema", "schema")
     .value(":type", text("quota"))
@@ -37,9 +41,9 @@ pub fn settle(
         update = update.value(":bytes_before", signed(bytes)).value(":images_before", signed(images));
         // The first upload of a project finds no item; it is held against the limits all the same.
         condition = Some(if bytes >= 0 && images >= 0 {
-            "attribute_not_exists(used) OR (used <= :bytes_before AND images <= :images_before)"
+            "attribute_not_exists(#used) OR (#used <= :bytes_before AND #images <= :images_before)"
         } else {
-            "used <= :bytes_before AND images <= :images_before"
+            "#used <= :bytes_before AND #images <= :images_before"
         });
     }
     let part = if within.is_some() { Part::Quota } else { Part::Unconditional };

@@ -65,7 +65,9 @@ fn count(
     transaction: &mut Transaction<'_>, image: &Image, found_by: &FoundBy<'_>, by: i64,
 ) -> Result<(), Unavailable> {
     let FoundBy::Tag(tag) = found_by else { return Ok(()) };
-    let update = Expression::new("ADD images :by SET tag = :tag, #type = :type, #schema = :schema")
+    let update = Expression::new("ADD #images :by SET #tag = :tag, #type = :type, #schema = :schema")
+        .name("#images", "images")
+        .name("#tag", "tag")
         .name("#type", "type")
         .name("#schema", "schema")
         .value(":by", aws_sdk_dynamodb::types::AttributeValue::N(by.to_string()))

@@ -546,7 +546,7 @@ async fn a_quota_is_asked_in_the_transaction_that_uses_it_up() {
         (&json!({ "N": "90" }), &json!({ "N": "2" }))
     );
     let condition = quota["ConditionExpression"].as_str().unwrap();
-    assert!(condition.starts_with("attribute_not_exists(used) OR"), "{condition}");
+    assert!(condition.starts_with("attribute_not_exists(#used) OR"), "{condition}");
 
     // An upload that is larger than the limit does not get in as the first one either.
     let wire = Wire::default();

@@ -162,7 +162,7 @@ async fn the_trash_is_emptied_when_its_time_is_up() {
     let stack = Stack::start(&["--parameter", "TrashDays=0"]).await;
     let bytes = pictures::jpeg(&pictures::halves(200, 100));
     let image = stack.api.ready(&bytes, "image/jpeg").await;
-    let kept = stack.api.ready(&bytes, "image/jpeg").await;
+    let kept = stack.api.ready(&pictures::jpeg(&pictures::halves(100, 100)), "image/jpeg").await;
     let id = image["id"].as_str().unwrap();
     assert_eq!(stack.api.delete(&format!("/v1/images/{id}")).await.status, 204);
     assert_eq!(stack.root.sweep().await["settled"], 1);

@@ -243,7 +243,7 @@ async fn a_missing_permission_fails_here_and_the_log_has_the_statement() {
 async fn a_missing_permission_on_a_bucket_leaves_the_upload_waiting() {
     let data = TempDir::new().unwrap();
     let directory = data.path().display().to_string();
-    let allowed = "ProcessUpload.Policies.0.Statement.5.Action=s3:GetObject";
+    let allowed = "ProcessUpload.Policies.0.Statement.6.Action=s3:GetObject";
     let first = Stack::start(&["--data", &directory, "--set", allowed]).await;
     let image = first.api.upload(&small(), "image/jpeg").await;
     wait_until("the statement in the log", async || {

@@ -9,4 +9,6 @@ mod deliver;
 mod faults;
 mod isolation;
 mod local_stack;
+mod once;
+mod originals;
 mod upload;
