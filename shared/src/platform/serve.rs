@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::answer::failed;
 use super::limiter::{Limiter, Standing, seconds};
@@ -61,10 +61,11 @@ where
             let request: LambdaRequest = serde_json::from_value(event.payload)?;
             let request: Request = with_a_valid_uri(request).into();
             let request = request.with_lambda_context(event.context);
-            return Ok::<_, Error>(for_the_gateway(respond(limiter, handler, request).await));
+            // In boxes: the compiler counts how deep futures lie in each other.
+            return Ok::<_, Error>(for_the_gateway(Box::pin(respond(limiter, handler, request)).await));
         }
         let event_of: Event = serde_json::from_value(event.payload)?;
-        match invoked(event_of).await {
+        match Box::pin(invoked(event_of)).await {
             Ok(made) => Ok(serde_json::to_value(made)?),
             Err(error) => Err(Error::from(failed(&error, &event.context.request_id).error_message)),
         }

@@ -282,7 +282,7 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
     let project = Project::new(ProjectId::new(Ulid(3)), "Harbour".into(), signing_keys, at(0));
     let token = KeyToken { id: KeyId::new(Ulid(5)), secret: Secret::new([7; 32]) };
     let key = ApiKey::new(&token, project.id, vec![Scope::ReadImages, Scope::Admin], at(0));
-    wire.store().create_project(&project, &key).await.unwrap();
+    wire.store().create_project(&project, &key, None).await.unwrap();
     let now = json!({ "S": "2026-11-21T05:00:00.000Z" });
     let key = "key_00000000000000000000000005";
     let items = [
@@ -298,7 +298,14 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
             "signing_keys": { "L": [{ "S": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }] },
             "settings": { "M": { "keep_location": { "BOOL": false }, "keep_copyright": { "BOOL": false } } },
             "limits": { "M": { "bytes": { "N": "107374182400" }, "images": { "N": "1000000" } } },
+            "version": { "N": "1" },
             "created_at": now,
+            "summary": { "M": {
+                "id": { "S": PROJECT },
+                "name": { "S": "Harbour" },
+                "limits": { "M": { "bytes": { "N": "107374182400" }, "images": { "N": "1000000" } } },
+                "created_at": now,
+            } },
         }),
         json!({
             "PK": { "S": format!("K#{key}") },
@@ -321,8 +328,12 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
         }),
     ];
     let puts = items.map(|item| {
-        let condition = "attribute_not_exists(PK)";
-        json!({ "Put": { "TableName": "table", "Item": item, "ConditionExpression": condition } })
+        json!({ "Put": {
+            "TableName": "table",
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(PK)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        } })
     });
     assert_eq!(wire.transaction(), puts);
 }

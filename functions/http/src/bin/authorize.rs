@@ -148,7 +148,10 @@ mod tests {
         ReadOnly(ApiKey),
         Upload(UploadToken),
         /// An issuer with its keys, or out of reach.
-        Issuer { trusted: TrustedIssuer, keys: Option<Arc<SigningKeys>> },
+        Issuer {
+            trusted: TrustedIssuer,
+            keys: Option<Arc<SigningKeys>>,
+        },
         OutOfReach,
     }
 
@@ -196,7 +199,8 @@ mod tests {
             match self {
                 Self::Issuer { trusted, .. } => {
                     let is = |trusted: &TrustedIssuer| {
-                        (trusted.issuer.issuer.as_str(), trusted.issuer.audience.as_str()) == (issuer, audience)
+                        (trusted.issuer.issuer.as_str(), trusted.issuer.audience.as_str())
+                            == (issuer, audience)
                     };
                     Ok(Some(trusted.clone()).filter(is))
                 }

@@ -246,7 +246,8 @@ mod tests {
     #[tokio::test]
     async fn an_operator_makes_projects_whose_keys_are_no_operators() {
         let projects = Projects::default();
-        let body = json!({ "name": "Harbour", "limits": { "images": 5 }, "settings": { "keep_location": true } });
+        let body =
+            json!({ "name": "Harbour", "limits": { "images": 5 }, "settings": { "keep_location": true } });
         let mut event = event("operator", &body);
         event["headers"]["idempotency-key"] = json!("a");
         let shown = answer_to(&projects, &event).await.unwrap();

@@ -107,9 +107,7 @@ fn answer(token: &UploadToken, secret: Option<String>) -> Result<Response<Body>,
 }
 
 /// The same token, without its secret: that was shown once.
-async fn answer_again(
-    tokens: &impl FindUploadToken, id: Option<TokenId>,
-) -> Result<Response<Body>, Problem> {
+async fn answer_again(tokens: &impl FindUploadToken, id: Option<TokenId>) -> Result<Response<Body>, Problem> {
     let gone = || Problem::gone("The token that this request made has expired.");
     answer(&tokens.find_upload_token(id.ok_or_else(gone)?).await?.ok_or_else(gone)?, None)
 }

@@ -52,7 +52,10 @@ impl NewUpload {
             within(grant, &declared)?;
             visibility = grant.visibility;
             tags = tags.changed(&grant.tags, &Tags::default()).map_err(|unfit| {
-                Problem::invalid_fields(vec![FieldError { pointer: "/tags".into(), detail: unfit.to_string() }])
+                Problem::invalid_fields(vec![FieldError {
+                    pointer: "/tags".into(),
+                    detail: unfit.to_string(),
+                }])
             })?;
         }
         let details = Details { title, alt, tags, focal_point, metadata };
@@ -65,7 +68,9 @@ impl NewUpload {
 fn within(grant: &Grant, declared: &Declared) -> Result<(), Problem> {
     if !grant.takes(&declared.content_type) {
         let taken = grant.content_types.join(", ");
-        return Err(Problem::unsupported_media(format!("With this token, `content_type` must be one of {taken}.")));
+        return Err(Problem::unsupported_media(format!(
+            "With this token, `content_type` must be one of {taken}."
+        )));
     }
     match grant.max_bytes {
         Some(most) if declared.bytes > most => {
@@ -412,7 +417,8 @@ mod tests {
     async fn an_upload_token_says_what_an_upload_is_and_is_spent() {
         let world = World::default();
         let grant = json!({ "max_bytes": 9, "user": "ann", "visibility": "public", "tags": ["avatar"] });
-        let body = json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"], "visibility": "private" });
+        let body =
+            json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"], "visibility": "private" });
         answer(&world, &by_token(&grant, &body)).await.unwrap();
         let change = world.written.into_inner().unwrap().unwrap();
         assert_eq!(change.spends, Some("tok_01M5GZNY40K8C2E4G6J8M1P3RT".parse().unwrap()));

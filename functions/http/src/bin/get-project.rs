@@ -4,9 +4,7 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use shared::domain::Clock;
-use shared::http::{
-    Caller, Problem, ProjectView, if_none_match, json, not_modified, path_parameter, tagged,
-};
+use shared::http::{Caller, Problem, ProjectView, if_none_match, json, not_modified, path_parameter, tagged};
 use shared::platform::{Environment, serve};
 use shared::store::FindProject;
 

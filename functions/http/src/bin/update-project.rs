@@ -7,8 +7,8 @@ use serde::Deserialize;
 use shared::domain::issuer::{Issuer, Reach};
 use shared::domain::{Clock, Name, Project, Scope};
 use shared::http::{
-    Caller, LimitsPatch, NewIssuer, Patched, Problem, ProjectView, SettingsPatch, if_match, json, merge_patch,
-    path_parameter, tagged,
+    Caller, LimitsPatch, NewIssuer, Patched, Problem, ProjectView, SettingsPatch, if_match, json,
+    merge_patch, path_parameter, tagged,
 };
 use shared::platform::{Environment, serve};
 use shared::store::{CommitProject, FindProject, change_project};
@@ -141,7 +141,8 @@ mod tests {
         let google = json!({ "issuer": "https://accounts.google.com", "audience": "app" });
         patched(&table, &json!({ "issuers": [google], "settings": { "keep_location": true } })).await;
         patched(&table, &json!({ "limits": { "images": 7 } })).await;
-        let shown = patched(&table, &json!({ "name": " Port ", "settings": { "keep_copyright": true } })).await;
+        let shown =
+            patched(&table, &json!({ "name": " Port ", "settings": { "keep_copyright": true } })).await;
         assert_eq!(shown["name"], "Port");
         assert_eq!(shown["settings"], json!({ "keep_location": true, "keep_copyright": true }));
         assert_eq!(shown["limits"], json!({ "bytes": 100_u64 << 30, "images": 7 }));
@@ -182,11 +183,18 @@ mod tests {
         let issuer = |url: &str| json!({ "issuer": url, "audience": "app" });
         for (issuers, pointer) in [
             (json!([issuer("http://id.example.org")]), "/issuers/0/issuer"),
-            (json!([issuer("https://a.example.org"), issuer("https://b.example.org")]), "/issuers/1/user_prefix"),
+            (
+                json!([issuer("https://a.example.org"), issuer("https://b.example.org")]),
+                "/issuers/1/user_prefix",
+            ),
             (json!([{ "issuer": "https://a.example.org" }]), "/issuers"),
-            (json!([{ "issuer": "https://a.example.org", "audience": "app", "scopes": ["operator"] }]), "/issuers/0/scopes"),
+            (
+                json!([{ "issuer": "https://a.example.org", "audience": "app", "scopes": ["operator"] }]),
+                "/issuers/0/scopes",
+            ),
         ] {
-            let problem = answer(&table(), &event(&json!({ "issuers": issuers }), "admin")).await.unwrap_err();
+            let problem =
+                answer(&table(), &event(&json!({ "issuers": issuers }), "admin")).await.unwrap_err();
             assert_eq!(problem.status(), 400, "{issuers}");
             let response = problem.into_response("request-1");
             let Body::Text(text) = response.body() else { panic!("a problem is text") };

@@ -289,7 +289,7 @@ impl Image {
             return Ok(None);
         }
         let edited = self.edited(now, self.state.clone(), self.due, EventKind::Updated);
-        Ok(Some(Change { image: Self { details, visibility, ..edited.image }, ..edited }))
+        Ok(Some(Change { image: Self { visibility, details, ..edited.image }, ..edited }))
     }
 
     /// What has to be done about an image that fell due.

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::super::*;
-use super::{PROJECT, Wire, at, refused};
+use super::{PROJECT, Wire, at, cancelled, refused};
 use crate::domain::error::WriteError;
+use crate::domain::issuer::Issuer;
 use crate::domain::page::PlainQuery;
 use crate::domain::rate::{Rate, micros};
-use crate::domain::{ApiKey, KeyId, KeyToken, ProjectId, Scope, Secret};
+use crate::domain::upload_token::{Grant, TokenBearer, UploadToken};
+use crate::domain::{ApiKey, KeyId, KeyToken, Project, ProjectId, Scope, Secret, TokenId};
 
 fn api_key() -> ApiKey {
     let token = KeyToken { id: KeyId::new(Ulid(5)), secret: Secret::new([7; 32]) };
@@ -171,4 +173,82 @@ async fn a_wrong_guess_costs_one_more_request_and_a_refusal_none() {
 
     let outage = Wire::answering([refused("ThrottlingException")]);
     assert!(outage.store().take_cells(&counted(), rate(), 1, 0, at(0)).await.unwrap_err().throttled);
+}
+
+fn issuer(audience: &str) -> Issuer {
+    serde_json::from_value(json!({ "issuer": "https://id.example.org", "audience": audience })).unwrap()
+}
+
+fn project(issuers: Vec<Issuer>) -> Project {
+    Project { issuers, ..Project::new(ProjectId::new(Ulid(3)), "Harbour".into(), vec![], at(0)) }
+}
+
+/// A token leads to one project, whatever others write.
+#[tokio::test]
+async fn a_project_changes_with_where_its_issuers_lead() {
+    let (before, after) = (project(vec![issuer("a"), issuer("b")]), project(vec![issuer("b"), issuer("c")]));
+    let wire = Wire::default();
+    wire.store().commit_project(&before, &after).await.unwrap();
+    let writes = wire.transaction();
+    let place = |audience: &str| format!("ISS#{}", Issuer::fingerprint("https://id.example.org", audience));
+    assert_eq!(writes.len(), 3, "the project, one that goes, one that comes: {writes:#?}");
+    assert_eq!(writes[0]["Put"]["ExpressionAttributeValues"], json!({ ":version": { "N": "1" } }));
+    assert_eq!(writes[1]["Delete"]["Key"]["PK"], json!({ "S": place("a") }));
+    let put = &writes[2]["Put"];
+    assert_eq!(put["Item"]["PK"], json!({ "S": place("c") }));
+    assert_eq!(put["Item"]["project"], json!({ "S": PROJECT }));
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(PK) OR project = :project");
+
+    let item = json!({ "Item": put["Item"] });
+    let wire = Wire::answering([(200, item), (200, json!({}))]);
+    let found = wire.store().find_issuer("https://id.example.org", "c").await.unwrap().unwrap();
+    assert_eq!((found.project, found.issuer), (after.id, issuer("c")));
+    assert_eq!(wire.store().find_issuer("https://id.example.org", "d").await.unwrap(), None);
+
+    let taken = Wire::answering([cancelled(&["None", "None", "ConditionalCheckFailed"])]);
+    let error = taken.store().commit_project(&before, &after).await.unwrap_err();
+    assert!(matches!(error, WriteError::Taken(1)), "{error:?}");
+    let stale = Wire::answering([cancelled(&["ConditionalCheckFailed", "None", "None"])]);
+    let error = stale.store().commit_project(&before, &after).await.unwrap_err();
+    assert!(matches!(error, WriteError::Conflict), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_upload_token_is_read_as_it_was_written_and_goes_by_itself() {
+    let bearer = TokenBearer { id: TokenId::new(Ulid(5)), secret: Secret::new([7; 32]) };
+    let grant = Grant { max_bytes: Some(5), ..Grant::default() };
+    let (project, life) = (ProjectId::new(Ulid(3)), Duration::from_mins(15));
+    let token = UploadToken::new(&bearer, project, grant, 2, life, at(0));
+    let wire = Wire::default();
+    wire.store().create_upload_token(&token, None).await.unwrap();
+    let (operation, put) = wire.sent().remove(0);
+    assert_eq!(operation, "PutItem");
+    let expires = (at(900).as_secs() + 24 * 3600).to_string();
+    assert_eq!(put["Item"]["expires_at"], json!({ "N": expires }));
+    assert!(!put.to_string().contains(&bearer.secret.expose_text()));
+    let wire = Wire::answering([(200, json!({ "Item": put["Item"] }))]);
+    assert_eq!(wire.store().find_upload_token(token.id).await.unwrap(), Some(token));
+}
+
+/// The use and the reservation are one transaction: no more uploads than the token is good for, whoever races.
+#[tokio::test]
+async fn a_reservation_is_one_use_of_its_token() {
+    let change = super::reserved().spending(Some(TokenId::new(Ulid(5))));
+    let wire = Wire::default();
+    super::commit(&wire, None, &change).await.unwrap();
+    let writes = wire.transaction();
+    let spends: Vec<_> = writes.iter().filter(|write| write["Update"]["Key"]["SK"]["S"] == "TOKEN").collect();
+    let [spend] = spends.as_slice() else { panic!("one use: {writes:#?}") };
+    let update = &spend["Update"];
+    assert_eq!(update["Key"]["PK"], json!({ "S": "K#tok_00000000000000000000000005" }));
+    assert_eq!(update["UpdateExpression"], "SET used = used + :one");
+    let condition = "used < #count AND good_until > :now AND #project = :project";
+    assert_eq!(update["ConditionExpression"], condition);
+
+    let place = writes.iter().position(|write| write["Update"]["Key"]["SK"]["S"] == "TOKEN").unwrap();
+    let reasons: Vec<_> =
+        (0..writes.len()).map(|n| if n == place { "ConditionalCheckFailed" } else { "None" }).collect();
+    let spent = Wire::answering([cancelled(&reasons)]);
+    let error = super::commit(&spent, None, &change).await.unwrap_err();
+    assert!(matches!(error, crate::domain::error::CommitError::TokenSpent), "{error:?}");
 }
