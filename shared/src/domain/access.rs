@@ -1,7 +1,7 @@
-//! What of a project somebody gets to see.
+//! What of a project somebody gets to see and to change.
 
 use super::image::Image;
-use super::{ProjectId, UserId};
+use super::{ProjectId, TraceParent, UserId};
 
 /// A project, or what one user of the application has in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Access {
     pub project: ProjectId,
     /// The user; nobody stands for the application itself, which sees everything.
     pub user: Option<UserId>,
+    /// The trace that what they do belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 impl Access {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventId, ImageId, ProjectId, Time, UploadId};
+use super::{EventId, ImageId, ProjectId, Time, TraceParent, UploadId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,4 +60,7 @@ pub struct Event {
     pub time: Time,
     /// The upload that the image had.
     pub upload: UploadId,
+    /// The trace that it belongs to: `CloudEvents`' extension for distributed tracing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }

@@ -16,7 +16,7 @@ use super::details::{Details, UserId};
 use super::idempotency::Record;
 use super::preset::Variant;
 use super::quota::Limits;
-use super::{EventKind, ImageId, ProjectId, Time, TokenId, UploadId};
+use super::{EventKind, ImageId, ProjectId, Time, TokenId, TraceParent, UploadId};
 
 /// How long a client has to send its bytes.
 pub const UPLOAD_WINDOW: Duration = Duration::from_hours(1);
@@ -315,6 +315,9 @@ pub struct Image {
     pub version: u64,
     /// Raised by functions' changes.
     pub revision: u64,
+    /// The trace of the request that last changed it, which what follows from that belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
@@ -419,6 +422,12 @@ impl Change {
     #[must_use]
     pub fn spending(self, token: Option<TokenId>) -> Self {
         Self { spends: token, ..self }
+    }
+
+    /// As a part of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceParent>) -> Self {
+        Self { image: Image { trace, ..self.image }, ..self }
     }
 
     /// Only if the request has not taken effect already.

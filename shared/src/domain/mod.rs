@@ -21,6 +21,7 @@ mod signature;
 pub mod signed_path;
 pub mod summary;
 pub mod time;
+pub mod trace;
 pub mod upload_token;
 
 pub use access::Access;
@@ -35,3 +36,4 @@ pub use preset::{PictureName, PresetName, Variant, VariantFormat};
 pub use project::Project;
 pub use secret::Secret;
 pub use time::{Clock, Time};
+pub use trace::TraceParent;

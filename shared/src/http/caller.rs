@@ -6,7 +6,13 @@ use serde_json::Value;
 
 use super::Problem;
 use crate::domain::upload_token::Grant;
-use crate::domain::{Access, KeyId, ProjectId, Scope, TokenId, UserId};
+use crate::domain::{Access, KeyId, ProjectId, Scope, TokenId, TraceParent, UserId};
+
+/// The trace that a request says it belongs to. A header that names none is passed over, as the specification
+/// wants.
+pub fn trace(request: &Request) -> Option<TraceParent> {
+    request.headers().get("traceparent").and_then(|value| value.to_str().ok()?.parse().ok())
+}
 
 /// Who proved to be somebody, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub struct Caller {
     /// Who it is within the project, for what is counted or remembered of each: `key:...`, `user:...` or
     /// `token:...`.
     pub id: String,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceParent>,
     credential: Credential,
 }
 
@@ -65,13 +73,13 @@ impl Caller {
             Credential::Identity(user) => format!("user:{user}"),
             Credential::Upload(token, _) => format!("token:{token}"),
         };
-        Some(Self { project, scopes, user, id, credential })
+        Some(Self { project, scopes, user, id, trace: trace(request), credential })
     }
 
     #[cfg(test)]
     pub(crate) fn for_tests(project: ProjectId, id: &str) -> Self {
         let credential = Credential::Key(KeyId::new(1.into()));
-        Self { project, scopes: vec![], user: None, id: id.to_owned(), credential }
+        Self { project, scopes: vec![], user: None, id: id.to_owned(), trace: None, credential }
     }
 
     /// Goes on only with somebody who has the scope, or is an administrator. Upload tokens open nothing but
@@ -110,7 +118,7 @@ impl Caller {
 
     /// What of the project they get to see.
     pub fn access(&self) -> Access {
-        Access { project: self.project, user: self.user.clone() }
+        Access { project: self.project, user: self.user.clone(), trace: self.trace.clone() }
     }
 
     /// The upload token in use, if it is one, and its limits.

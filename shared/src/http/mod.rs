@@ -12,7 +12,7 @@ mod upload;
 mod view;
 
 pub use body::{Patched, body, merge_patch, query};
-pub use caller::Caller;
+pub use caller::{Caller, trace};
 pub use conditional::{if_match, if_none_match};
 pub use idempotency::{attempt, repeated, same_request};
 pub use paging::{PageParameters, page_answer};

@@ -12,13 +12,14 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use super::answer::failed;
 use super::limiter::{Limiter, Standing, seconds};
 use super::telemetry::chain;
 use super::{Environment, SystemClock};
-use crate::domain::{Clock as _, Unavailable};
-use crate::http::{Caller, Problem};
+use crate::domain::{Clock as _, TraceParent, Unavailable};
+use crate::http::{Caller, Problem, trace};
 use crate::store::TakeCells;
 
 /// Answers requests until Lambda has no more. A problem is logged here, once, with its cause; the caller
@@ -39,6 +40,9 @@ where
     }))
     .await
 }
+
+/// What every answer carries: the id by which the log is searched.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers the gateway's requests, and events of somebody who invokes the function by name. The gateway says
 /// of its requests which they are; whoever invokes a function by name may as well write those.
@@ -101,16 +105,18 @@ where
     Answer: Future<Output = Result<Response<Body>, Problem>>,
 {
     let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
-    let standing = match standing(limiter, &request).await {
-        Ok(standing) => standing,
-        Err(error) => return refuse(error.into(), &id),
-    };
-    let mut response = match standing.and_then(|standing| standing.wait) {
-        Some(wait) => refuse(Problem::rate_limited(seconds(wait)), &id),
-        None => handler(request).await.unwrap_or_else(|problem| refuse(problem, &id)),
-    };
+    let trace = trace(&request);
+    let span = tracing::info_span!("request", trace_id = trace.as_ref().map(TraceParent::trace_id));
+    let (standing, answered) = answer(limiter, handler, request).instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|problem| {
+        span.in_scope(|| log(&problem, &id));
+        problem.into_response(&id)
+    });
     if let Some(standing) = standing {
         standing.write(response.headers_mut());
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }
@@ -124,9 +130,21 @@ async fn standing(
     limiter.admit(caller.project, &caller.id, request.method(), now).await.map(Some)
 }
 
-fn refuse(problem: Problem, id: &str) -> Response<Body> {
-    log(&problem, id);
-    problem.into_response(id)
+/// How the caller stands, and the answer.
+async fn answer<Handler, Answer>(
+    limiter: &Limiter<impl TakeCells + Sync>, handler: &Handler, request: Request,
+) -> (Option<Standing>, Result<Response<Body>, Problem>)
+where
+    Handler: Fn(Request) -> Answer,
+    Answer: Future<Output = Result<Response<Body>, Problem>>,
+{
+    match standing(limiter, &request).await {
+        Err(error) => (None, Err(error.into())),
+        Ok(standing) => match standing.and_then(|standing| standing.wait) {
+            Some(wait) => (standing, Err(Problem::rate_limited(seconds(wait)))),
+            None => (standing, handler(request).await),
+        },
+    }
 }
 
 /// What a query may not hold as it is (<https://url.spec.whatwg.org/#query-percent-encode-set>).

@@ -114,7 +114,8 @@ pub async fn edit_image(
         if expected.is_some_and(|versions| !versions.contains(&image.version)) {
             return Err(EditImageError::Stale { current: image.etag() });
         }
-        decide(image).map_err(|refused| match refused {
+        let change = decide(image).map(|change| change.map(|change| change.traced(access.trace.clone())));
+        change.map_err(|refused| match refused {
             EditRefused::BeingPurged => EditImageError::Purging,
             EditRefused::Busy(why) => EditImageError::Busy(why),
             EditRefused::Unfit(unfit) => EditImageError::Unfit(unfit),

@@ -259,6 +259,7 @@ fn event_of(image: &Image, kind: EventKind, id: EventId) -> Event {
         sequence: image.sequence(),
         time: image.updated_at,
         upload: image.upload,
+        traceparent: image.trace.clone(),
     }
 }
 
@@ -368,6 +369,7 @@ mod tests {
                     updated_at: at,
                     version,
                     revision,
+                    trace: None,
                     due: flag.then_some(Due { at, kind: DueKind::Purge }),
                     replacement: None,
                     replacement_failure: None,

@@ -72,3 +72,29 @@ async fn fifty_uploads_that_race_for_the_last_bytes_never_exceed_the_quota() {
     assert!(bytes.len() <= 100, "{}", bytes.len());
     stack.api.ready(&bytes, "image/png").await;
 }
+
+/// From the request over the queue to the last event, one trace.
+#[tokio::test]
+async fn what_follows_from_a_request_belongs_to_its_trace() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let stack = Stack::start(&[]).await;
+    let bytes = pictures::png(&pictures::disc(8));
+    let new = json!({ "content_type": "image/png", "bytes": bytes.len(), "method": "PUT" });
+    let request = stack.api.request(Method::POST, "/v1/uploads").header("traceparent", TRACE);
+    let reserved = answer(request.json(&new)).await;
+    assert!(!reserved.header("x-request-id").is_empty());
+    let reserved = reserved.json();
+    assert_eq!(stack.api.send(&reserved, &bytes).await.status, 200);
+    stack.api.settled(&reserved.image).await;
+    let events = stack.root.rows_of(&reserved.image, "event").await;
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events.iter().all(|event| event["traceparent"] == TRACE), "{events:?}");
+    let trace = TRACE.split('-').nth(1).unwrap();
+    wait_until("the worker to say so", async || {
+        let log = stack.log();
+        log.lines().any(|line| line.contains(trace) && line.contains("ProcessUpload")).then_some(())
+    })
+    .await;
+    let problem = stack.api.get("/v1/images/none").await;
+    assert_eq!(problem.header("x-request-id"), problem.problem(404, "not-found")["instance"]);
+}

@@ -57,9 +57,9 @@ async fn authorize(
     clock: &impl Clock, request: AuthorizerRequest,
 ) -> Result<AuthorizerResponse, Unavailable> {
     let (text, now) = (bearer(&request).unwrap_or_default(), clock.now());
-    let context = if let Ok(token) = text.parse() {
+    let context = if let Ok(token) = text.parse::<KeyToken>() {
         by_key(table, &token, now).await?
-    } else if let Ok(bearer) = text.parse() {
+    } else if let Ok(bearer) = text.parse::<TokenBearer>() {
         by_upload_token(table, &bearer, now).await?
     } else {
         by_identity(table, issuers, text, now).await?

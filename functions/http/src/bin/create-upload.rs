@@ -98,7 +98,8 @@ async fn create_upload(
     let change = Image::reserve(image, upload, caller.project, new, now)
         .within(project.limits)
         .spending(caller.grant().map(|(token, _)| token))
-        .once(record);
+        .once(record)
+        .traced(caller.trace.clone());
     // Reserve first: whatever arrives in the bucket then has an image, and a crash here leaves a
     // reservation that the timer clears away.
     match images.commit_image(None, &change, EventId::new(ids.ulid())).await {

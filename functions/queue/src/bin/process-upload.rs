@@ -63,6 +63,9 @@ async fn process_upload(
         Err(error) => return Err(MessageError::transient(error)),
     };
     let image = image.with_upload_under_way();
+    if let Some(trace) = &image.trace {
+        tracing::info!(image = %image.id, trace_id = trace.trace_id(), "processing");
+    }
     let project = images.find_project(image.project, clock.now()).await.map_err(MessageError::transient)?;
     let settings = project.map(|project| project.settings).unwrap_or_default();
     let mut outcome =

@@ -26,6 +26,7 @@ impl Image {
             updated_at: now,
             version: 1,
             revision: 0,
+            trace: None,
             due: Some(due),
             replacement: None,
             replacement_failure: None,

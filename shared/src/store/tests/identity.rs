@@ -248,7 +248,7 @@ async fn a_reservation_is_one_use_of_its_token() {
     let place = writes.iter().position(|write| write["Update"]["Key"]["SK"]["S"] == "TOKEN").unwrap();
     let reasons: Vec<_> =
         (0..writes.len()).map(|n| if n == place { "ConditionalCheckFailed" } else { "None" }).collect();
-    let spent = Wire::answering([cancelled(&reasons)]);
-    let error = super::commit(&spent, None, &change).await.unwrap_err();
+    let used_up = Wire::answering([cancelled(&reasons)]);
+    let error = super::commit(&used_up, None, &change).await.unwrap_err();
     assert!(matches!(error, crate::domain::error::CommitError::TokenSpent), "{error:?}");
 }
