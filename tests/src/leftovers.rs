@@ -1,6 +1,6 @@
 //! What must hold when a test is over: every image is ready, failed, trashed or gone, every object belongs
-//! to an image, everything that waits is on the list of what falls due, no queue holds anything that nobody has
-//! explained, and what is counted is what is there.
+//! to an image and lies where that is to be seen, everything that waits is on the list of what falls due, no
+//! queue holds anything that nobody has explained, and what is counted is what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -68,7 +68,9 @@ async fn look(root: &Root, explained: &Explained) -> Vec<String> {
                 "UploadsBucket" => explained.uploads.contains(owner),
                 // It may have come with an image that is gone, if others have the same bytes.
                 "OriginalsBucket" => originals.contains(&key),
-                _ => images.contains_key(owner),
+                _ => images.get(owner).is_some_and(|row| {
+                    row["moving"] != true && key.split('/').next() == row["visibility"].as_str()
+                }),
             };
             if !explained {
                 left.push(format!("{key} in {bucket}"));

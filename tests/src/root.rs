@@ -148,6 +148,16 @@ impl Root {
         self.done("timers/Sweep/fire", String::new()).await
     }
 
+    /// Begins to count what the functions ask of the table.
+    pub async fn count(&self) {
+        self.done("consumed", String::new()).await;
+    }
+
+    /// What was asked of the table since: requests and capacity units, by function and operation.
+    pub async fn consumed(&self) -> Value {
+        self.look("consumed").await
+    }
+
     /// Lets a service fail: `dynamodb=throttle:100%`.
     pub async fn fault(&self, rate: &str) {
         self.done("faults", rate.to_owned()).await;

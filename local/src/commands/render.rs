@@ -48,9 +48,9 @@ pub async fn run(options: Options) -> Outcome {
         }
         None => None,
     };
-    let rendered = imaging::render_marked(&bytes, &header, &[plan], overlay.as_ref(), &budget)?;
+    let pictures = imaging::pictures(&bytes, &header, &[plan], overlay.as_ref(), &budget)?;
     let took = start.elapsed();
-    for picture in rendered.pictures {
+    for picture in pictures {
         tokio::fs::write(&options.output, &picture.bytes)
             .await
             .map_err(|e| cannot("write", &options.output, &e))?;

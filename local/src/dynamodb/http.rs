@@ -98,7 +98,7 @@ impl Server {
                     .map_err(Refusal::Denied)?;
             }
         }
-        let named = operation.clone();
+        let (named, body) = (operation.clone(), shared.meter.asking(body));
         let result = self
             .tables
             .with_engine(move |engine| operations::run(engine, &named, &body))
@@ -106,6 +106,7 @@ impl Server {
             .map_err(Refusal::Stopped)?
             .ok_or_else(|| Refusal::UnknownOperation(operation.clone()))?
             .map_err(Refusal::Engine)?;
+        shared.meter.count(&identity.name, &operation, &result);
         if operations::writes(&operation) {
             shared.written.send_replace(());
         }

@@ -10,6 +10,7 @@
 
 mod access;
 mod http;
+mod meter;
 mod operations;
 mod stream;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use self::access::Catalogue;
+use self::meter::Meter;
 use crate::faults::Faults;
 use crate::template::model::Table;
 
@@ -73,6 +75,7 @@ struct Shared {
     readers: Mutex<HashSet<(String, String)>>,
     written: watch::Sender<()>,
     faults: Faults,
+    meter: Meter,
 }
 
 /// A table with a stream.
@@ -154,6 +157,7 @@ impl Tables {
             readers: Mutex::default(),
             written: watch::Sender::new(()),
             faults,
+            meter: Meter::default(),
         })))
     }
 
@@ -166,6 +170,11 @@ impl Tables {
         }
         self.trim_streams()?;
         Ok(deleted)
+    }
+
+    /// Counts what is asked of the tables.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// Works with the engine where blocking is allowed.

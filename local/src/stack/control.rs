@@ -33,6 +33,7 @@ pub fn router(parts: Parts, ready: Ready) -> Router {
         .route("/_tintype/functions/{function}/invoke", post(invoke))
         .route("/_tintype/functions/{function}/kill", post(kill))
         .route("/_tintype/timers/{timer}/fire", post(fire))
+        .route("/_tintype/consumed", get(consumed).post(count))
         .route("/_tintype/faults", post(fault))
         .route("/_tintype/expire", post(expire))
         .with_state(parts)
@@ -144,6 +145,15 @@ async fn fault(State(parts): State<Parts>, rate: String) -> Answer {
     let rate: FaultRate = rate.trim().parse().map_err(|e| (StatusCode::BAD_REQUEST, format!("{e}")))?;
     parts.faults.set(rate);
     Ok(Json(json!({})))
+}
+
+async fn count(State(parts): State<Parts>) -> Json<Value> {
+    parts.tables.meter().begin();
+    Json(json!({}))
+}
+
+async fn consumed(State(parts): State<Parts>) -> Json<Value> {
+    Json(json!(parts.tables.meter().consumed()))
 }
 
 async fn expire(State(parts): State<Parts>) -> Json<Value> {

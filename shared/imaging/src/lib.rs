@@ -60,4 +60,4 @@ pub use orientation::Orientation;
 pub use plan::Plan;
 pub use recipe::{Encoding, OutputFormat, Recipe, RecipeError};
 pub use reject::Reject;
-pub use render::{Picture, Rendered, render, render_marked};
+pub use render::{Picture, Rendered, pictures, render, render_marked};

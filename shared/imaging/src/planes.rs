@@ -8,6 +8,9 @@ use crate::{Reject, codec};
 
 const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
+/// About so many bytes between the two passes of the filter are enough: large planes are made in strips.
+const STRIP: f64 = 2e6;
+
 /// One component of a picture, 8 bits a sample.
 ///
 /// The picture takes `extent` samples, which need not be whole: 17 pixels
@@ -156,20 +159,30 @@ impl Plane {
         }
         let bytes = |width: u32, height: u32| u64::from(width) * u64::from(height);
         let source = bytes(self.width + x.before + x.after, self.height + y.before + y.after);
-        // The filter runs across first: its buffer is as wide as the result and as high as the source.
-        let between = bytes(x.samples, self.height + y.before + y.after);
-        budget.afford(self.data.len() as u64 + source + between + bytes(x.samples, y.samples))?;
+        // The filter runs down first: its buffer is as wide as the source and as high as what is made at once.
+        let wide = self.width + x.before + x.after;
+        let rows = y.samples.div_ceil(whole_samples(bytes(wide, y.samples) as f64 / STRIP).max(1));
+        budget.afford(self.data.len() as u64 + source + bytes(wide, rows) + bytes(x.samples, y.samples))?;
         let plane = self.extended((x.before, x.after), (y.before, y.after));
 
         let mut resized = Raster::blank(x.samples, y.samples, Pixels::Gray, budget)?;
+        let step = y.length / f64::from(y.samples);
         codec::guard(|| {
             let from = ImageRef::new(plane.width, plane.height, &plane.data, PixelType::U8);
             let from = from.map_err(|_| FAILED)?;
-            let to = Image::from_slice_u8(x.samples, y.samples, &mut resized.data, PixelType::U8);
-            let mut to = to.map_err(|_| FAILED)?;
-            let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
-            let options = ResizeOptions::new().resize_alg(lanczos).crop(x.start, y.start, x.length, y.length);
-            resample::resize(&from, &mut to, &options).map_err(|Refused| FAILED)
+            let strips = resized.data.chunks_mut(rows as usize * x.samples as usize);
+            for (strip, first) in strips.zip((0..).step_by(rows as usize)) {
+                budget.still_time()?;
+                let rows = rows.min(y.samples - first);
+                let to = Image::from_slice_u8(x.samples, rows, strip, PixelType::U8);
+                let mut to = to.map_err(|_| FAILED)?;
+                let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
+                let top = y.start + step * f64::from(first);
+                let height = (step * f64::from(rows)).min(f64::from(plane.height) - top);
+                let options = ResizeOptions::new().resize_alg(lanczos).crop(x.start, top, x.length, height);
+                resample::resize(&from, &mut to, &options).map_err(|Refused| FAILED)?;
+            }
+            Ok(())
         })?;
         Ok(Self { width: x.samples, height: y.samples, data: resized.data, origin: (0.0, 0.0), extent })
     }
@@ -248,12 +261,12 @@ impl Planes {
             let down = Axis { pixels: height, step, reversed: reversed.1, window: y };
             plane.resize(across, down, budget)?.upright(orientation, budget)
         };
-        let luma = resize(self.luma, 1)?;
+        // The largest comes last, when the others are small already.
         let chroma = match self.chroma {
             Some([blue, red]) => Some([resize(blue, chroma.step())?, resize(red, chroma.step())?]),
             None => None,
         };
-        Ok(Self { luma, chroma })
+        Ok(Self { luma: resize(self.luma, 1)?, chroma })
     }
 
     /// The same for a picture that stands upright.
@@ -402,6 +415,29 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn strips_are_one_picture() {
+        // 2,600 samples across and 2,000 of the result down make three strips.
+        let data: Vec<u8> =
+            (0..2_600_u32 * 3_000).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let plane = Plane::of_decoder(data, 2_600, (2_599.3, 2_998.7));
+        let axis = |pixels| Axis { pixels, step: 1, reversed: false, window: ALL };
+        let budget = Budget { memory: 64 << 20, ..budget() };
+        let at_once = |part: Window, size: (u32, u32)| {
+            let plane = plane.cut(part, &budget).unwrap();
+            plane.resize(axis(size.0), axis(size.1), &budget).unwrap()
+        };
+        let tall = plane.clone().resize(axis(120), axis(2_000), &budget).unwrap();
+        // A narrow part needs no strips.
+        let narrow = at_once(Window { x: 0.0, y: 0.0, width: 0.1, height: 1.0 }, (12, 2_000));
+        for y in 0..2_000 {
+            for x in 0..9 {
+                let (a, b) = (tall.data[y * 120 + x], narrow.data[y * 12 + x]);
+                assert!(a.abs_diff(b) <= 1, "{x} {y}: {a} and {b}");
             }
         }
     }

@@ -73,8 +73,38 @@ pub fn render(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) ->
 pub fn render_marked(
     bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
 ) -> Result<Rendered, Reject> {
+    let Made { pictures, seen, notes } = make(bytes, header, plans, overlay, true, budget)?;
+    let Seen { image, opaque } = seen.ok_or(Reject::Undecodable("it cannot be looked at"))?;
+    let facts = facts(image, header, opaque, budget)?;
+    Ok(Rendered { pictures, facts, notes })
+}
+
+/// The renderings alone, for who knows the picture already: looking at it is a quarter of the work of a thumbnail.
+pub fn pictures(
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, budget: &Budget,
+) -> Result<Vec<Picture>, Reject> {
+    Ok(make(bytes, header, plans, overlay, false, budget)?.pictures)
+}
+
+struct Made {
+    pictures: Vec<Picture>,
+    /// What facts can be taken from. It is always there if it was asked for.
+    seen: Option<Seen>,
+    notes: Vec<Note>,
+}
+
+/// All of the picture, in the smallest size that was made.
+struct Seen {
+    image: Image,
+    opaque: bool,
+}
+
+fn make(
+    bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, look: bool, budget: &Budget,
+) -> Result<Made, Reject> {
     budget.still_time()?;
-    let Prepared { source, opaque, note } = prepare(bytes, header, plans, budget)?;
+    let Prepared { source, opaque, note } = prepare(bytes, header, plans, look, budget)?;
+    let notes = note.into_iter().collect();
     let copyright = plans.iter().any(|plan| plan.keep.copyright);
     let exif = copyright.then(|| carry::copyright(bytes, header)).flatten();
     let plans = plans.iter().map(|plan| trimmed(plan, &source, budget));
@@ -89,12 +119,15 @@ pub fn render_marked(
         let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
         chain.make(image, &plans, overlay, &carried, &mut pictures, budget)?;
     }
-    let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
-    budget.still_time()?;
-    let image = last.make(image, &plans, overlay, &Carried { icc: None, exif }, &mut pictures, budget)?;
-    let facts = facts(image, header, opaque, budget)?;
-    let pictures = pictures.into_iter().flatten().collect();
-    Ok(Rendered { pictures, facts, notes: note.into_iter().collect() })
+    let seen = if look || !last.plans.is_empty() {
+        let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
+        budget.still_time()?;
+        let image = last.make(image, &plans, overlay, &Carried { icc: None, exif }, &mut pictures, budget)?;
+        Some(Seen { image, opaque })
+    } else {
+        None
+    };
+    Ok(Made { pictures: pictures.into_iter().flatten().collect(), seen, notes })
 }
 
 struct Prepared {
@@ -110,11 +143,13 @@ struct Carried {
 }
 
 /// Step 1, and the colour profile; and whether the picture is opaque.
-fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Result<Prepared, Reject> {
+fn prepare(
+    bytes: &[u8], header: &Header, plans: &[Plan], look: bool, budget: &Budget,
+) -> Result<Prepared, Reject> {
     let orientation = header.orientation;
     // The smallest of these will do to look at, too.
     let shown = plans.iter().any(|plan| plan.is_plain() && !plan.animated && plan.geometry.shows_all());
-    let least = if shown { (1, 1) } else { (LOOK.min(header.width), LOOK.min(header.height)) };
+    let least = if shown || !look { (1, 1) } else { (LOOK.min(header.width), LOOK.min(header.height)) };
     let wanted = plans.iter().map(Plan::wanted).fold(least, |a, b| (a.0.max(b.0), a.1.max(b.1)));
     let wanted = header.orientation.upright(wanted);
     if header.format == Format::Jpeg {
@@ -125,7 +160,7 @@ fn prepare(bytes: &[u8], header: &Header, plans: &[Plan], budget: &Budget) -> Re
             let (conversion, note) = Conversion::of(icc.as_deref(), pixels);
             let half = conversion.is_none() && plans.iter().all(Plan::keeps_planes);
             let chroma = if half { Chroma::Half } else { Chroma::Full };
-            let decode = || jpeg::decode(bytes, &whole.frame, header, wanted, chroma.samples(wanted), budget);
+            let decode = || jpeg::decode(bytes, &whole, header, wanted, chroma.samples(wanted), budget);
             let stored = Stored::Planes(codec::guard(decode)?);
             budget.still_time()?;
             let conversion = conversion.map(Arc::new);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventId, ImageId, ProjectId, Time, TraceParent, UploadId};
+use super::{EventId, ImageId, ProjectId, Time, TraceParent, UploadId, Visibility};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,4 +63,7 @@ pub struct Event {
     /// The trace that it belongs to: `CloudEvents`' extension for distributed tracing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<TraceParent>,
+    /// Where its variants have to be moved, if they may lie on the other side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<Visibility>,
 }

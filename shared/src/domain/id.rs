@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use super::Time;
+
 /// A text that is not the id it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an id that starts with `{0}_`")]
@@ -87,6 +89,27 @@ id!(
     EventId, "evt"
 );
 
+impl ImageId {
+    /// The id of an image that is made at this time, so that lists go by that time exactly.
+    pub fn made_at(now: Time, random: Ulid) -> Self {
+        Self(Ulid::from_parts(millis(now), random.random()))
+    }
+
+    /// The first id that an image made at this time can have.
+    pub fn first_of(time: Time) -> Self {
+        Self(Ulid::from_parts(millis(time), 0))
+    }
+
+    /// The id just before this one, if there is one.
+    pub fn previous(self) -> Option<Self> {
+        self.0.0.checked_sub(1).map(|id| Self(Ulid(id)))
+    }
+}
+
+fn millis(time: Time) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(0)
+}
+
 /// Where new ids come from, so that tests can say which.
 pub trait Ids {
     /// The next ULID.
@@ -106,6 +129,18 @@ mod tests {
         assert!(text.replace("img_", "upl_").parse::<ImageId>().is_err());
         assert!("img_".parse::<ImageId>().is_err());
         assert!("img_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".parse::<ImageId>().is_err());
+    }
+
+    #[test]
+    fn the_ids_of_a_millisecond_lie_between_its_first_and_that_of_the_next() {
+        let (now, next) = (Time::from_millis(1_700_000_000_000), Time::from_millis(1_700_000_000_001));
+        let last = ImageId::first_of(next).previous().unwrap();
+        for random in [0, 1, u128::MAX] {
+            let id = ImageId::made_at(now, Ulid(random)).to_string();
+            assert!(ImageId::first_of(now).to_string() <= id && id <= last.to_string());
+        }
+        assert_eq!(ImageId::made_at(now, Ulid(u128::MAX)), last);
+        assert_eq!(ImageId::first_of(Time::from_millis(0)).previous(), None);
     }
 
     #[test]

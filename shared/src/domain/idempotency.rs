@@ -78,7 +78,15 @@ pub struct Record {
     pub expires_at: i64,
 }
 
+/// How long an attempt of many changes may be under way. After that it may be made again.
+const UNDER_WAY_FOR: Duration = Duration::from_mins(1);
+
 impl Attempt {
+    /// The record that this attempt is being made, which keeps others from it for a while.
+    pub fn begun(&self, now: Time) -> Record {
+        Record { attempt: self.clone(), ids: vec![], expires_at: now.after(UNDER_WAY_FOR).as_secs() }
+    }
+
     /// The record of what this attempt did.
     pub fn done(&self, ids: Vec<String>, now: Time) -> Record {
         Record { attempt: self.clone(), ids, expires_at: now.after(REMEMBERED_FOR).as_secs() }
@@ -89,6 +97,11 @@ impl Record {
     /// Whether it still counts. The table deletes late, by days at times.
     pub const fn is_current(&self, now: Time) -> bool {
         now.as_secs() < self.expires_at
+    }
+
+    /// Whether the attempt is being made and nothing is known of what comes of it.
+    pub const fn is_begun(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// The id in this place, if the record is of the operation that it should be.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::details::{Details, UserId};
+use super::details::{Details, Unfit, UserId};
 use super::idempotency::Record;
 use super::preset::Variant;
 use super::quota::Limits;
@@ -275,7 +275,7 @@ pub enum DueKind {
     Upload,
     /// A trashed image whose time is up.
     Purge,
-    /// Bytes that were replaced and are still there.
+    /// Objects that are not where they belong: bytes that were replaced, variants on the other side.
     Erase,
 }
 
@@ -330,6 +330,9 @@ pub struct Image {
     /// Uploads whose bytes were replaced and are to be erased.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<Superseded>,
+    /// Whether variants may lie where the image was to be seen before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving: bool,
     /// Keys of originals that nobody refers to any more and that are to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doomed: Vec<String>,
@@ -345,6 +348,9 @@ pub struct Replacement {
     pub upload: UploadId,
     /// What the client announced.
     pub declared: Declared,
+    /// Whether they are no new bytes at all but the image's own original, to be rendered anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// Who works on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -375,6 +381,31 @@ pub struct Etag {
 impl fmt::Display for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}.{}\"", self.version, self.revision)
+    }
+}
+
+impl Visibility {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Private => Self::Public,
+            Self::Public => Self::Private,
+        }
+    }
+}
+
+impl Image {
+    /// Since when it is in the trash, if it is there.
+    pub const fn trashed_at(&self) -> Option<Time> {
+        match self.state {
+            State::Trashed { trashed_at, .. } => Some(trashed_at),
+            State::Pending
+            | State::Processing { .. }
+            | State::Ready { .. }
+            | State::Failed { .. }
+            | State::Purging { .. } => None,
+        }
     }
 }
 
@@ -459,6 +490,28 @@ pub enum NotReplaceable {
     BeingPurged,
     /// Others are still awaited or being worked on.
     Busy,
+}
+
+/// Why something else cannot be said of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotEditable {
+    /// Its bytes are being deleted.
+    BeingPurged,
+    /// It would be no image afterwards.
+    Unfit(Unfit),
+}
+
+/// Why an image cannot be deleted for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotInTrash;
+
+/// Why an image cannot be rendered anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotProcessable {
+    /// It cannot get new bytes either.
+    NotReplaceable(NotReplaceable),
+    /// Its bytes could not be used, and never will be.
+    Failed,
 }
 
 /// What a timer makes of an image that fell due.

@@ -25,6 +25,9 @@ pub struct ImageSummary {
     pub alt: Option<AltText>,
     /// When it was reserved.
     pub created_at: Time,
+    /// When it was put into the trash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trashed_at: Option<Time>,
     /// What is known once it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<PictureSummary>,
@@ -43,6 +46,13 @@ pub struct PictureSummary {
     pub dominant_color: String,
 }
 
+impl ImageSummary {
+    /// Whether the image was neither in the trash nor being purged.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state.as_str(), "trashed" | "purging")
+    }
+}
+
 impl From<&Image> for ImageSummary {
     fn from(image: &Image) -> Self {
         Self {
@@ -53,6 +63,7 @@ impl From<&Image> for ImageSummary {
             title: image.details.title.clone(),
             alt: image.details.alt.clone(),
             created_at: image.created_at,
+            trashed_at: image.trashed_at(),
             picture: image.picture().map(|picture| PictureSummary {
                 width: picture.width,
                 height: picture.height,

@@ -7,14 +7,16 @@ use serde::{Deserialize, Deserializer};
 
 use super::{FieldError, Problem};
 
+const JSON: &str = "application/json";
+
 /// Reads a JSON body. Unknown fields are refused where the type denies them, with the place named.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    body_of_type(request, &["application/json"])
+    read(request, &[JSON])
 }
 
-/// Reads a JSON merge patch (RFC 7396): what is absent stays, what is null goes. See [`Patched`].
+/// Reads a merge patch (RFC 7396), which many clients send as plain JSON.
 pub fn merge_patch<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    body_of_type(request, &["application/merge-patch+json", "application/json"])
+    read(request, &["application/merge-patch+json", JSON])
 }
 
 /// What a merge patch says of a field that may be taken away; with `#[serde(default)]` on the field.
@@ -35,14 +37,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patched<T> {
     }
 }
 
-fn body_of_type<T: DeserializeOwned>(request: &Request, accepted: &[&str]) -> Result<T, Problem> {
+fn read<T: DeserializeOwned>(request: &Request, media_types: &[&str]) -> Result<T, Problem> {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = media_type.is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default().trim();
-        accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
+        media_types.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
     });
     if !is_json {
-        let detail = format!("Send the body as `Content-Type: {}`.", accepted[0]);
+        let detail = format!("Send the body as `Content-Type: {}`.", media_types.join("` or `"));
         return Err(Problem::unsupported_media(detail));
     }
     let bytes: &[u8] = match request.body() {

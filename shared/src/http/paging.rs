@@ -1,17 +1,48 @@
-//! Pages of lists that have no filter.
+//! Pages of lists, and the links between them.
 
 use ::http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json as value};
+use serde_json::{Map, Value};
 
 use super::{FieldError, Problem, json};
 use crate::domain::Project;
 use crate::domain::error::ListError;
-use crate::domain::page::{self, Page, PlainQuery, decode_cursor, encode_cursor};
+use crate::domain::page::{
+    DEFAULT_LIMIT, MAXIMUM_LIMIT, Page, PlainQuery, Query, decode_cursor, encode_cursor,
+};
 
-/// What a client may ask: how many rows, or where to go on.
+/// 400: a parameter of the query is not what it should be.
+pub fn invalid_parameter(pointer: &str, detail: impl Into<String>) -> Problem {
+    Problem::invalid_fields(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+}
+
+/// How many rows a page is to have.
+pub fn limit(text: Option<&str>) -> Result<u32, Problem> {
+    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=MAXIMUM_LIMIT).contains(limit));
+    limit.ok_or_else(|| invalid_parameter("/limit", format!("must be a number from 1 to {MAXIMUM_LIMIT}")))
+}
+
+/// A page, with links to the first and the next one (RFC 8288): clients that follow links need not know of cursors.
+pub fn paged<Q: Query, Document: Serialize>(
+    path: &str, project: &Project, first: &Q, next: Option<&Q>,
+    document: impl FnOnce(Option<String>) -> Document,
+) -> Result<Response<Body>, Problem> {
+    let link = |cursor: &str, relation: &str| format!("<{path}?cursor={cursor}>; rel=\"{relation}\"");
+    let first = encode_cursor(first, project).map(|cursor| link(&cursor, "first"));
+    let next = next.and_then(|next| encode_cursor(next, project));
+    let links = first.into_iter().chain(next.iter().map(|cursor| link(cursor, "next"))).collect::<Vec<_>>();
+    let mut response = json(StatusCode::OK, &document(next))?;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if !links.is_empty() {
+        headers.insert(header::LINK, HeaderValue::from_str(&links.join(", ")).map_err(Problem::internal)?);
+    }
+    Ok(response)
+}
+
+/// What a client may ask of a list that has no filter: how many rows, or where to go on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageParameters {
@@ -21,39 +52,32 @@ pub struct PageParameters {
 
 impl PageParameters {
     /// The query that they stand for. A cursor holds the whole of it, so it comes alone.
-    pub fn query<Id: DeserializeOwned>(&self, project: &Project) -> Result<PlainQuery<Id>, Problem> {
-        let invalid =
-            |detail: String| Problem::invalid_fields(vec![FieldError { pointer: "/limit".into(), detail }]);
+    pub fn query<Id>(&self, project: &Project) -> Result<PlainQuery<Id>, Problem>
+    where
+        PlainQuery<Id>: Query,
+    {
         match (&self.cursor, &self.limit) {
-            (Some(_), Some(_)) => Err(invalid("is part of the cursor; leave it out".into())),
+            (Some(_), Some(_)) => Err(invalid_parameter("/limit", "is part of the cursor; leave it out")),
             (Some(cursor), None) => {
                 decode_cursor(cursor, project).map_err(|_| Problem::from(ListError::InvalidCursor))
             }
-            (None, limit) => {
-                let limit = limit.as_ref().map_or(Some(page::DEFAULT_LIMIT), |limit| limit.parse().ok());
-                let limit = limit.filter(|limit| (1..=page::MAXIMUM_LIMIT).contains(limit));
-                let detail = || format!("must be a number from 1 to {}", page::MAXIMUM_LIMIT);
-                Ok(PlainQuery { limit: limit.ok_or_else(|| invalid(detail()))?, after: None })
-            }
+            (None, rows) => Ok(PlainQuery { limit: limit(rows.as_deref())?, after: None }),
         }
     }
 }
 
-/// The answer: the rows under their name, and the way to the next page, also as RFC 8288 has it.
-pub fn page_answer<Row: Serialize, Id: Serialize>(
+/// A page of such a list: the rows under their name, and the way to the next page.
+pub fn page_answer<Row: Serialize, Id>(
     path: &str, name: &str, page: Page<Row, Id>, limit: u32, project: &Project,
-) -> Result<Response<Body>, Problem> {
-    let next = PlainQuery { limit, after: page.after };
-    let cursor = next.after.as_ref().and_then(|_| encode_cursor(&next, project));
-    let link = cursor.as_ref().map(|cursor| format!("<{path}?cursor={cursor}>; rel=\"next\""));
-    let mut document = Map::new();
-    document.insert(name.to_owned(), value!(page.rows));
-    document.insert("next_cursor".into(), value!(cursor));
-    let mut response = json(StatusCode::OK, &document)?;
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Some(link) = link {
-        headers.insert(header::LINK, HeaderValue::from_str(&link).map_err(Problem::internal)?);
-    }
-    Ok(response)
+) -> Result<Response<Body>, Problem>
+where
+    PlainQuery<Id>: Query,
+{
+    let first = PlainQuery { limit, after: None };
+    let next = page.after.map(|after| PlainQuery { limit, after: Some(after) });
+    let rows = serde_json::to_value(page.rows).map_err(Problem::internal)?;
+    paged(path, project, &first, next.as_ref(), |cursor| {
+        let next_cursor = cursor.map_or(Value::Null, Value::String);
+        Map::from_iter([(name.to_owned(), rows), ("next_cursor".to_owned(), next_cursor)])
+    })
 }

@@ -143,6 +143,11 @@ impl Problem {
         self.code
     }
 
+    /// What it is, for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Why it happened, for the log alone.
     pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.cause.as_deref()

@@ -40,6 +40,13 @@ pub fn unstored(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+/// 202: it will be done.
+pub fn accepted() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
 /// 204.
 pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::Empty);

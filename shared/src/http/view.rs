@@ -1,7 +1,10 @@
 //! Images as the API shows them.
 
+use ::http::{HeaderValue, Response, StatusCode, header};
+use lambda_http::Body;
 use serde::Serialize;
 
+use super::{Problem, json};
 use crate::domain::details::{AltText, FocalPoint, Metadata, Tags, Title, UserId};
 use crate::domain::image::{Capture, Failure, Image, State, Swatch};
 use crate::domain::signed_path::{self, delivery_path, hand_out};
@@ -31,6 +34,9 @@ pub struct ImageView<'a> {
     picture: Option<PictureView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureView<'a>>,
+    /// Whether other bytes, or the same ones rendered anew, are under way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replacing: bool,
     /// Why the last new bytes did not replace the old ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     replacement_failure: Option<FailureView<'a>>,
@@ -120,14 +126,7 @@ impl<'a> ImageView<'a> {
             | State::Trashed { .. }
             | State::Purging { .. } => None,
         };
-        let trashed_at = match image.state {
-            State::Trashed { trashed_at, .. } => Some(trashed_at),
-            State::Pending
-            | State::Processing { .. }
-            | State::Ready { .. }
-            | State::Failed { .. }
-            | State::Purging { .. } => None,
-        };
+        let trashed_at = image.trashed_at();
         Self {
             id: image.id.to_string(),
             state: image.state.name(),
@@ -143,6 +142,7 @@ impl<'a> ImageView<'a> {
             version: image.version,
             picture,
             failure,
+            replacing: image.replacement.is_some(),
             replacement_failure: image
                 .replacement_failure
                 .as_ref()
@@ -165,6 +165,19 @@ impl<'a> ImageView<'a> {
     }
 }
 
+/// 200, with the image and its entity tag.
+pub fn image_answer(image: &Image, project: &Project, now: Time) -> Result<Response<Body>, Problem> {
+    let mut response = json(StatusCode::OK, &ImageView::new(image, project, now))?;
+    let etag = ImageView::etag(image, now);
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if matches!(image.state, State::Pending | State::Processing { .. }) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}
+
 /// A row of a list.
 #[derive(Debug, Serialize)]
 pub struct ImageRow {
@@ -176,6 +189,8 @@ pub struct ImageRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     alt: Option<AltText>,
     created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed_at: Option<Time>,
     #[serde(flatten)]
     picture: Option<PictureSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,6 +212,7 @@ impl ImageRow {
             title: summary.title,
             alt: summary.alt,
             created_at: summary.created_at,
+            trashed_at: summary.trashed_at,
             picture: summary.picture,
             thumbnail,
         }

@@ -26,9 +26,14 @@ pub fn originals_of(image: &Image) -> String {
     format!("{}/{}/", image.project, image.id)
 }
 
-/// Where a rendering is.
+/// Where a rendering belongs.
 pub fn variant(image: &Image, name: PictureName) -> String {
-    format!("{}{}/{name}", variants_of(image, image.visibility), image.upload)
+    variant_in(image, image.visibility, name)
+}
+
+/// Where a rendering is if it belongs there, or did before somebody changed who may see the image.
+pub fn variant_in(image: &Image, visibility: Visibility, name: PictureName) -> String {
+    format!("{}{}/{name}", variants_of(image, visibility), image.upload)
 }
 
 /// What every rendering of an image starts with. A CDN reads `public/` and nothing else.

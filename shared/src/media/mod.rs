@@ -12,8 +12,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 
 pub use objects::{
-    DeleteUpload, EraseObjects, EraseOriginals, ListOriginals, ReadUpload, ReadVariant, StoreOriginal,
-    StoreVariant, StoredOriginal, VariantBody,
+    AnnounceUpload, CopyVariants, DeleteUpload, EraseObjects, EraseOriginals, EraseVariants, ListOriginals,
+    ReadUpload, ReadVariant, StoreOriginal, StoreVariant, StoredOriginal, UploadOriginal, VariantBody,
 };
 pub use presign::{PresignUpload, UploadMethod, UploadTarget};
 

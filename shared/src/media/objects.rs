@@ -4,13 +4,14 @@ use std::future::Future;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, MetadataDirective, ObjectIdentifier};
 use bytes::{Bytes, BytesMut};
 
 use super::{Media, keys};
 use crate::domain::error::ReadObjectError;
-use crate::domain::image::{Image, Original};
+use crate::domain::image::{Image, Original, Picture};
 use crate::domain::{ImageId, PictureName, ProjectId, Unavailable, UploadId, Variant, Visibility};
 
 /// Renderings are never written twice under one key, so whoever has one may keep it.
@@ -68,6 +69,32 @@ pub trait ReadVariant {
     ) -> impl Future<Output = Result<VariantBody, ReadObjectError>> + Send;
 }
 
+/// Gives an image's original to the workers once more.
+pub trait UploadOriginal {
+    /// Copies it to where this upload of the image is awaited, as if a client had sent it.
+    fn upload_original(
+        &self, image: &Image, picture: &Picture, upload: UploadId,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
+/// Gives an upload to the workers once more.
+pub trait AnnounceUpload {
+    /// Has the bucket announce it again. Whether it is there at all.
+    fn announce_upload(&self, image: &Image) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+}
+
+/// Carries variants over to where they belong.
+pub trait CopyVariants {
+    /// Copies what lies where the image was to be seen before, and gives the keys that were copied.
+    fn copy_variants(&self, image: &Image) -> impl Future<Output = Result<Vec<String>, Unavailable>> + Send;
+}
+
+/// Deletes variants.
+pub trait EraseVariants {
+    /// Deletes these, if they are there.
+    fn erase_variants(&self, keys: &[String]) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
 /// Deletes what was made of an image.
 pub trait EraseObjects {
     /// Its uploads and variants: all of them, or those of one upload. Erasing twice is erasing once.
@@ -110,6 +137,9 @@ impl ReadVariant for Media {
     async fn read_variant(
         &self, image: &Image, variant: &Variant, limit: u64,
     ) -> Result<VariantBody, ReadObjectError> {
+        if image.moving {
+            return self.read_moving(image, variant, limit).await;
+        }
         let key = keys::variant(image, variant.name());
         if variant.bytes > limit {
             let url = self.presign_get(&self.buckets.variants, &key).await;
@@ -117,6 +147,106 @@ impl ReadVariant for Media {
         }
         let bytes = read(&self.client, "read_variant", &self.buckets.variants, &key, limit).await?;
         Ok(VariantBody::Bytes(bytes))
+    }
+}
+
+impl Media {
+    /// Reads a rendering that may lie on either side, and is there on the second look at the first one if it was
+    /// carried over in between.
+    async fn read_moving(
+        &self, image: &Image, variant: &Variant, limit: u64,
+    ) -> Result<VariantBody, ReadObjectError> {
+        const OPERATION: &str = "read_variant";
+        let bucket = &self.buckets.variants;
+        for side in [image.visibility, image.visibility.other(), image.visibility] {
+            let key = keys::variant_in(image, side, variant.name());
+            if variant.bytes <= limit {
+                match read(&self.client, OPERATION, bucket, &key, limit).await {
+                    Err(ReadObjectError::NotFound) => continue,
+                    read => return read.map(VariantBody::Bytes),
+                }
+            }
+            match self.client.head_object().bucket(bucket).key(&key).send().await {
+                Ok(_) => {
+                    let url = self.presign_get(bucket, &key).await;
+                    return url.map(VariantBody::Elsewhere).map_err(ReadObjectError::Unavailable);
+                }
+                Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {}
+                Err(error) => return Err(ReadObjectError::Unavailable(unavailable(OPERATION, error))),
+            }
+        }
+        Err(ReadObjectError::NotFound)
+    }
+}
+
+impl UploadOriginal for Media {
+    async fn upload_original(
+        &self, image: &Image, picture: &Picture, upload: UploadId,
+    ) -> Result<(), Unavailable> {
+        let stored = picture.original.as_ref().map(|original| original.key.clone());
+        let key = stored.unwrap_or_else(|| keys::original(image, &picture.extension));
+        self.client
+            .copy_object()
+            .copy_source(format!("{}/{key}", self.buckets.originals))
+            .bucket(&self.buckets.uploads)
+            .key(keys::upload(image.project, image.id, upload))
+            .send()
+            .await
+            .map_err(|e| unavailable("upload_original", e))?;
+        Ok(())
+    }
+}
+
+impl AnnounceUpload for Media {
+    async fn announce_upload(&self, image: &Image) -> Result<bool, Unavailable> {
+        let key = keys::upload(image.project, image.id, image.upload);
+        let copied = self
+            .client
+            .copy_object()
+            .copy_source(format!("{}/{key}", self.buckets.uploads))
+            .bucket(&self.buckets.uploads)
+            .key(key)
+            // S3 copies nothing onto itself that is not another object afterwards.
+            .metadata_directive(MetadataDirective::Replace)
+            .content_type(&image.declared.content_type)
+            .send()
+            .await;
+        match copied {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(false),
+            Err(error) => Err(unavailable("announce_upload", error)),
+        }
+    }
+}
+
+impl CopyVariants for Media {
+    async fn copy_variants(&self, image: &Image) -> Result<Vec<String>, Unavailable> {
+        const OPERATION: &str = "copy_variants";
+        let bucket = &self.buckets.variants;
+        let from = keys::variants_of(image, image.visibility.other());
+        let to = keys::variants_of(image, image.visibility);
+        // A page of a listing is a thousand objects. What is beyond it is found when this is asked again.
+        let listed = self.client.list_objects_v2().bucket(bucket).prefix(&from).send().await;
+        let listed = listed.map_err(|e| unavailable(OPERATION, e))?;
+        let found: Vec<String> =
+            listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        for key in &found {
+            let Some(name) = key.strip_prefix(&from) else { continue };
+            let copy = self.client.copy_object().bucket(bucket).copy_source(format!("{bucket}/{key}"));
+            match copy.key(format!("{to}{name}")).send().await {
+                Ok(_) => {}
+                // Carried over by somebody else, or erased, since it was listed.
+                Err(error) if error.code() == Some("NoSuchKey") => {}
+                Err(error) => return Err(unavailable(OPERATION, error)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl EraseVariants for Media {
+    async fn erase_variants(&self, keys: &[String]) -> Result<(), Unavailable> {
+        delete(&self.client, "erase_variants", &self.buckets.variants, keys.to_vec()).await
     }
 }
 
@@ -253,33 +383,44 @@ async fn erase(client: &Client, bucket: &str, prefix: &str) -> Result<(), Unavai
             .send()
             .await
             .map_err(|e| unavailable(OPERATION, e))?;
-        let objects = listed
-            .contents()
-            .iter()
-            .filter_map(|object| object.key())
-            .map(|key| ObjectIdentifier::builder().key(key).build())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Unavailable::new(OPERATION, e))?;
-        if objects.is_empty() {
+        let found: Vec<String> =
+            listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        if found.is_empty() {
             return Ok(());
         }
-        let delete = Delete::builder()
-            .set_objects(Some(objects))
-            .quiet(true)
-            .build()
-            .map_err(|e| Unavailable::new(OPERATION, e))?;
-        let deleted = client
-            .delete_objects()
-            .bucket(bucket)
-            .delete(delete)
-            .send()
-            .await
-            .map_err(|e| unavailable(OPERATION, e))?;
-        if let Some(error) = deleted.errors().first() {
-            let reason = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
-            return Err(Unavailable::new(OPERATION, reason));
-        }
+        delete(client, OPERATION, bucket, found).await?;
     }
+}
+
+/// Deletes objects, a thousand at most.
+async fn delete(
+    client: &Client, operation: &'static str, bucket: &str, keys: Vec<String>,
+) -> Result<(), Unavailable> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let objects = keys
+        .into_iter()
+        .map(|key| ObjectIdentifier::builder().key(key).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| Unavailable::new(operation, e))?;
+    let delete = Delete::builder()
+        .set_objects(Some(objects))
+        .quiet(true)
+        .build()
+        .map_err(|e| Unavailable::new(operation, e))?;
+    let deleted = client
+        .delete_objects()
+        .bucket(bucket)
+        .delete(delete)
+        .send()
+        .await
+        .map_err(|e| unavailable(operation, e))?;
+    if let Some(error) = deleted.errors().first() {
+        let reason = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
+        return Err(Unavailable::new(operation, reason));
+    }
+    Ok(())
 }
 
 fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod clients;
+mod edit;
 mod environment;
 mod issuers;
 mod limiter;
@@ -14,6 +15,7 @@ mod telemetry;
 
 pub use answer::answer;
 pub use batch::{MessageError, each_message, queue_messages};
+pub use edit::{Edit, edit_once};
 pub use environment::{Environment, InvalidEnvironment};
 pub use issuers::{FetchDocument, Issuers, Web};
 pub use random::{SystemClock, SystemRandom};

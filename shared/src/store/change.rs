@@ -4,7 +4,9 @@ use super::{CommitImage, FindImage};
 use crate::domain::details::Unfit;
 use crate::domain::error::{CommitError, EditImageError, FindImageError};
 use crate::domain::idempotency::Record;
-use crate::domain::image::{BeingPurged, Change, Image, NotReplaceable};
+use crate::domain::image::{
+    BeingPurged, Change, Image, NotEditable, NotInTrash, NotProcessable, NotReplaceable,
+};
 use crate::domain::{Access, EventId, ImageId, ProjectId, Unavailable};
 
 /// How often a change is tried before the caller is told to come back later. Each conflict means that
@@ -92,6 +94,32 @@ impl From<NotReplaceable> for EditRefused {
 impl From<BeingPurged> for EditRefused {
     fn from(_: BeingPurged) -> Self {
         Self::BeingPurged
+    }
+}
+
+impl From<NotEditable> for EditRefused {
+    fn from(refused: NotEditable) -> Self {
+        match refused {
+            NotEditable::BeingPurged => Self::BeingPurged,
+            NotEditable::Unfit(unfit) => Self::Unfit(unfit),
+        }
+    }
+}
+
+impl From<NotInTrash> for EditRefused {
+    fn from(_: NotInTrash) -> Self {
+        Self::Busy("Only what is in the trash is deleted for good. Put the image there first.")
+    }
+}
+
+impl From<NotProcessable> for EditRefused {
+    fn from(refused: NotProcessable) -> Self {
+        match refused {
+            NotProcessable::NotReplaceable(refused) => refused.into(),
+            NotProcessable::Failed => {
+                Self::Busy("The bytes cannot be used, and will not be the next time. Upload others.")
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Images: found, listed, and changed in one transaction with their due entry and their event.
+//! Images: found, and changed in one transaction with their due entry and their event.
 
 use std::future::Future;
 
@@ -9,7 +9,6 @@ use super::transaction::{Cancelled, Expression, Part, Transaction};
 use super::{Store, due, events, idempotency, keys, originals, quota, rows, upload_tokens};
 use crate::domain::error::{CommitError, FindImageError};
 use crate::domain::image::{Change, Image, State};
-use crate::domain::page::{ListQuery, Page};
 use crate::domain::quota::Held;
 use crate::domain::summary::ImageSummary;
 use crate::domain::{Event, EventId, EventKind, ImageId, ProjectId, Time, Unavailable};
@@ -24,14 +23,6 @@ pub trait FindImage {
     fn find_image(
         &self, project: ProjectId, image: ImageId,
     ) -> impl Future<Output = Result<Image, FindImageError>> + Send;
-}
-
-/// Reads a page of a project's images.
-pub trait ListImages {
-    /// The live images, the newest first.
-    fn list_images(
-        &self, project: ProjectId, query: &ListQuery,
-    ) -> impl Future<Output = Result<Page<ImageSummary>, Unavailable>> + Send;
 }
 
 /// Writes a change of an image.
@@ -67,49 +58,6 @@ impl FindImage for Store {
             .map_err(|e| FindImageError::Unavailable(unavailable(OPERATION, e)))?;
         let item = found.item.ok_or(FindImageError::NotFound)?;
         decode(OPERATION, item).map_err(FindImageError::Unavailable)
-    }
-}
-
-impl ListImages for Store {
-    async fn list_images(
-        &self, project: ProjectId, query: &ListQuery,
-    ) -> Result<Page<ImageSummary>, Unavailable> {
-        const OPERATION: &str = "list_images";
-        let partition = keys::live_images(project);
-        let start = query.after.map(|after| {
-            let mut key = primary_key(keys::image(project, after), SORT_KEY);
-            key.insert("GSI1PK".into(), text(&partition));
-            key.insert("GSI1SK".into(), text(after.to_string()));
-            key
-        });
-        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let found = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("GSI1")
-            .key_condition_expression("GSI1PK = :partition")
-            .expression_attribute_values(":partition", text(&partition))
-            .scan_index_forward(false)
-            .set_exclusive_start_key(start)
-            // One more than asked for tells whether there is another page.
-            .limit(i32::try_from(query.limit.saturating_add(1)).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|e| unavailable(OPERATION, e))?;
-        let more = found.last_evaluated_key.is_some();
-        let mut rows = Vec::with_capacity(limit);
-        for item in found.items.unwrap_or_default() {
-            #[derive(serde::Deserialize)]
-            struct Row {
-                summary: ImageSummary,
-            }
-            rows.push(decode::<Row>(OPERATION, item)?.summary);
-        }
-        let more = rows.len() > limit || more;
-        rows.truncate(limit);
-        let after = rows.last().filter(|_| more).map(|row| row.id);
-        Ok(Page { rows, after })
     }
 }
 
@@ -260,6 +208,7 @@ fn event_of(image: &Image, kind: EventKind, id: EventId) -> Event {
         time: image.updated_at,
         upload: image.upload,
         traceparent: image.trace.clone(),
+        moving_to: image.moving.then_some(image.visibility),
     }
 }
 
@@ -374,6 +323,7 @@ mod tests {
                     replacement: None,
                     replacement_failure: None,
                     superseded: vec![],
+                    moving: flag,
                     doomed: vec![],
                     state,
                 }

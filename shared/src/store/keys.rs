@@ -4,6 +4,7 @@
 use crate::domain::details::Tag;
 use crate::domain::idempotency::Attempt;
 use crate::domain::image::{Due, DueKind};
+use crate::domain::page::Position;
 use crate::domain::{EventId, ImageId, KeyId, ProjectId, Time, TokenId, UserId};
 
 /// How many partitions a day's due entries are spread over.
@@ -63,9 +64,28 @@ pub fn images_of_owner(project: ProjectId, owner: &UserId) -> String {
     format!("P#{project}#OWNER#{owner}")
 }
 
+/// The sort key of an image in a list: its id, and in the trash the time before it.
+pub fn listed(at: Position) -> String {
+    at.trashed_at.map_or_else(|| at.image.to_string(), |time| format!("{time}#{}", at.image))
+}
+
+/// Reads the sort key of a list.
+pub fn parse_listed(sort: &str) -> Option<Position> {
+    let (trashed_at, image) = match sort.split_once('#') {
+        Some((time, image)) => (Some(Time::try_from(time.to_owned()).ok()?), image),
+        None => (None, sort),
+    };
+    Some(Position { image: image.parse().ok()?, trashed_at })
+}
+
 /// In the project's own partition, so that its tags are one query, in alphabetical order.
 pub fn tag_count(tag: &Tag) -> String {
-    format!("TAG#{tag}")
+    tag_counts(tag.as_str())
+}
+
+/// What the rows of all tags with this prefix start with.
+pub fn tag_counts(prefix: &str) -> String {
+    format!("TAG#{prefix}")
 }
 
 /// The caller comes first and has a length that is written down: neither part can be taken for the other.
@@ -161,6 +181,12 @@ mod tests {
         fn events_sort_like_their_ids(a: u128, b: u128) {
             let key = |id| event(EventId::new(Ulid(id)));
             prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_place_in_a_list_reads_back(id: u128, at: Option<i64>) {
+            let at = Position { image: ImageId::new(Ulid(id)), trashed_at: at.map(Time::from_millis) };
+            prop_assert_eq!(parse_listed(&listed(at)), Some(at));
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! What goes over the wire to DynamoDB, and what is made of its answers.
 
 mod identity;
+mod lists;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -22,7 +23,6 @@ use crate::domain::image::{
     Capture, Change, Declared, Due, DueKind, Failure, Image, Location, NewImage, Original, Picture, State,
     Swatch,
 };
-use crate::domain::page::ListQuery;
 use crate::domain::quota::Limits;
 use crate::domain::{
     ApiKey, EventId, EventKind, ImageId, KeyId, KeyToken, PresetName, Project, ProjectId, Scope, Secret,
@@ -419,45 +419,6 @@ async fn an_image_is_read_strongly_and_as_it_was_written() {
     assert!(matches!(store.find_image(project, id).await, Err(FindImageError::NotFound)));
     assert!(
         matches!(store.find_image(project, id).await, Err(FindImageError::Unavailable(e)) if e.throttled)
-    );
-}
-
-#[tokio::test]
-async fn a_page_ends_where_the_next_begins() {
-    let row = |id: u128| {
-        let id = ImageId::new(Ulid(id));
-        json!({ "summary": { "M": {
-            "id": { "S": id },
-            "upload": { "S": UPLOAD },
-            "state": { "S": "ready" },
-            "visibility": { "S": "public" },
-            "created_at": { "S": "2026-11-21T05:00:00.000Z" },
-        } } })
-    };
-    let page = |ids: &[u128]| (200, json!({ "Items": ids.iter().map(|id| row(*id)).collect::<Vec<_>>() }));
-    let wire = Wire::answering([page(&[9, 8, 7]), page(&[7, 6])]);
-    let (store, project) = (wire.store(), ProjectId::new(Ulid(3)));
-    let first = store.list_images(project, &ListQuery { limit: 2, after: None }).await.unwrap();
-    assert_eq!(
-        first.rows.iter().map(|row| row.id).collect::<Vec<_>>(),
-        [9, 8].map(|id| ImageId::new(Ulid(id)))
-    );
-    assert_eq!(first.after, Some(ImageId::new(Ulid(8))));
-    let last = store.list_images(project, &ListQuery { limit: 2, after: first.after }).await.unwrap();
-    assert_eq!((last.rows.len(), last.after), (2, None));
-
-    let sent = wire.sent();
-    assert_eq!((&sent[0].1["Limit"], &sent[0].1["ScanIndexForward"]), (&json!(3), &json!(false)));
-    assert_eq!(sent[0].1["ExclusiveStartKey"], Value::Null);
-    let start = "img_00000000000000000000000008";
-    assert_eq!(
-        sent[1].1["ExclusiveStartKey"],
-        json!({
-            "PK": { "S": format!("P#{PROJECT}#I#{start}") },
-            "SK": { "S": "IMAGE" },
-            "GSI1PK": { "S": format!("P#{PROJECT}#IMAGE") },
-            "GSI1SK": { "S": start },
-        })
     );
 }
 

@@ -42,8 +42,9 @@ impl Binaries {
     }
 
     /// Builds a binary of this package, which is not a function and needs nothing of the rest.
-    pub async fn build_own(name: &str) -> Result<Self, Failure> {
-        Self::build_of("--package=benchmarks", &["--release", "--bin", name]).await
+    pub async fn build_own(name: &str, arguments: &[&str]) -> Result<Self, Failure> {
+        let arguments = [&["--release", "--bin", name][..], arguments].concat();
+        Self::build_of("--package=benchmarks", &arguments).await
     }
 
     async fn build_of(packages: &str, arguments: &[&str]) -> Result<Self, Failure> {

@@ -1,10 +1,11 @@
-//! Measures what the project promises: cold starts, sizes, warm requests, an upload, the local stack's
-//! start, and the engine beside sharp. Every time is measured beside a reference in the same run, alternately, because machines differ and
+//! Measures what the project promises: cold starts, sizes, warm requests, long lists, an upload, the local
+//! stack's start, and the engine beside sharp. Every time is measured beside a reference in the same run, alternately, because machines differ and
 //! are never alone; ratios are what can be compared. `docs/benchmarks.md` has results.
 
 mod binaries;
 mod cold_start;
 mod figure;
+mod list;
 mod picture;
 mod pictures;
 mod process;
@@ -46,6 +47,8 @@ enum Part {
     ColdStart,
     /// Requests to running functions through the local gateway
     Warm,
+    /// Lists of a thousand images, and of a hundred thousand
+    List,
     /// A 12-megapixel JPEG from the upload to `ready`
     Upload {
         /// A JPEG to upload, instead of a made one
@@ -78,6 +81,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         None | Some(Part::All) => vec![
             Part::ColdStart,
             Part::Warm,
+            Part::List,
             Part::Upload { picture: None },
             Part::Startup,
             Part::Pictures(pictures::Arguments::default()),
@@ -96,6 +100,7 @@ impl Part {
         let figures = match self {
             Self::ColdStart => cold_start::measure(&ready("Starting functions.").await?).await?,
             Self::Warm => warm::measure(&ready("Asking functions that run.").await?).await?,
+            Self::List => list::measure(&ready("Listing few images and many.").await?).await?,
             Self::Upload { picture } => {
                 let picture = match picture {
                     Some(file) => {

@@ -19,6 +19,7 @@ use crate::binaries::Binaries;
 pub struct Stack {
     process: Child,
     ready: Ready,
+    document: Vec<u8>,
     client: Client,
     _directory: TempDir,
 }
@@ -56,19 +57,20 @@ impl Stack {
             loop {
                 // It is there once it is whole.
                 if let Ok(document) = std::fs::read(&ready_file) {
-                    return Ok(serde_json::from_slice(&document)?);
+                    return Ok(document);
                 }
                 if let Some(status) = process.try_wait()? {
-                    return Err::<Ready, Failure>(format!("the stack ended: {status}").into());
+                    return Err::<Vec<u8>, Failure>(format!("the stack ended: {status}").into());
                 }
                 sleep(POLL).await;
             }
         });
-        let ready = ready.await.map_err(|_| format!("the stack is not ready after {PATIENCE:?}"))??;
+        let document = ready.await.map_err(|_| format!("the stack is not ready after {PATIENCE:?}"))??;
+        let ready = serde_json::from_slice(&document)?;
         // Nothing here speaks TLS, but the client wants to be able to.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().timeout(PATIENCE).build()?;
-        Ok(Self { process, ready, client, _directory: directory })
+        Ok(Self { process, ready, document, client, _directory: directory })
     }
 
     /// Starts the stack on built binaries and a template, away from any directory where another one runs.
@@ -76,6 +78,11 @@ impl Stack {
         let mut command = Command::new(binaries.find("tintype")?);
         command.arg("--no-build").arg("--template").arg(template).current_dir(std::env::temp_dir());
         Self::start(command).await
+    }
+
+    /// Everything behind the API.
+    pub fn root(&self) -> Result<end_to_end::Root, Failure> {
+        Ok(end_to_end::Root::new(&serde_json::from_slice(&self.document)?))
     }
 
     /// A request to the API.

@@ -1,4 +1,4 @@
-//! `get-image` through the local gateway, beside a function that only says hello.
+//! `get-image` and `list-images` through the local gateway, beside a function that only says hello.
 
 use std::fs;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ Resources:
           Properties: { ApiId: !Ref Api, Method: GET, Path: /hello }
 ";
 
-/// Asks both functions alternately.
+/// Asks the functions alternately.
 pub async fn measure(binaries: &Binaries) -> Result<Vec<Figure>, Failure> {
     let directory = TempDir::with_prefix("benchmark-")?;
     let template = directory.path().join("template.yaml");
@@ -51,8 +51,8 @@ pub async fn measure(binaries: &Binaries) -> Result<Vec<Figure>, Failure> {
     let stack = Arc::new(Stack::of(binaries, &template).await?);
 
     let (image, _) = stack.upload(&photograph(640, 480)?).await?;
-    let paths = [Arc::from("/hello"), Arc::from(format!("/v1/images/{image}"))];
-    let progress = progress(REQUESTS + 2 * ROUNDS * ROUND.as_secs() * 100);
+    let paths = [Arc::from("/hello"), Arc::from(format!("/v1/images/{image}")), Arc::from("/v1/images")];
+    let progress = progress(REQUESTS + 3 * ROUNDS * ROUND.as_secs() * 100);
     let mut figures = latency(&stack, &paths, &progress).await?;
     figures.extend(throughput(&stack, &paths, &progress).await?);
     if let Some(stack) = Arc::into_inner(stack) {
@@ -62,9 +62,9 @@ pub async fn measure(binaries: &Binaries) -> Result<Vec<Figure>, Failure> {
 }
 
 async fn latency(
-    stack: &Stack, paths: &[Arc<str>; 2], progress: &ProgressBar,
+    stack: &Stack, paths: &[Arc<str>; 3], progress: &ProgressBar,
 ) -> Result<Vec<Figure>, Failure> {
-    let mut times = [vec![], vec![]];
+    let mut times = [vec![], vec![], vec![]];
     for request in 0..REQUESTS {
         for (path, times) in paths.iter().zip(&mut times) {
             let asked = Instant::now();
@@ -75,9 +75,9 @@ async fn latency(
         }
         progress.inc(1);
     }
-    let [hello, get_image] = times;
+    let [hello, get_image, list_images] = times;
     let mut figures = Vec::new();
-    for (name, times) in [("hello", &hello), ("get-image", &get_image)] {
+    for (name, times) in [("hello", &hello), ("get-image", &get_image), ("list-images", &list_images)] {
         let Some(samples) = Samples::new(times.clone()) else { continue };
         figures.push(Figure::median(PART, format!("{name}: p50"), &samples, Unit::Milliseconds));
         let p99 = samples.quantile(0.99);
@@ -85,13 +85,14 @@ async fn latency(
     }
     let ratio = Figure::ratio(PART, "get-image / hello: p50", &get_image, &hello);
     figures.extend(ratio.map(|ratio| ratio.at_most(3.0)));
+    figures.extend(Figure::ratio(PART, "list-images / hello: p50", &list_images, &hello));
     Ok(figures)
 }
 
 async fn throughput(
-    stack: &Arc<Stack>, paths: &[Arc<str>; 2], progress: &ProgressBar,
+    stack: &Arc<Stack>, paths: &[Arc<str>; 3], progress: &ProgressBar,
 ) -> Result<Vec<Figure>, Failure> {
-    let mut rates = [vec![], vec![]];
+    let mut rates = [vec![], vec![], vec![]];
     for round in 0..=ROUNDS {
         for (path, rates) in paths.iter().zip(&mut rates) {
             let rate = requests_per_second(stack, path).await?;
@@ -102,7 +103,7 @@ async fn throughput(
             }
         }
     }
-    let named = ["hello", "get-image"].into_iter().zip(rates);
+    let named = ["hello", "get-image", "list-images"].into_iter().zip(rates);
     let figure = |(name, rates)| {
         let name = format!("{name}: throughput, {CONNECTIONS} connections");
         Some(Figure::median(PART, name, &Samples::new(rates)?, Unit::PerSecond))

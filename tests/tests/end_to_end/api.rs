@@ -38,11 +38,11 @@ async fn a_list_goes_from_the_newest_to_the_oldest_over_several_pages() {
         sizes.push(ids(&page).len());
         found.extend(ids(&page));
         let Some(cursor) = page["next_cursor"].as_str() else {
-            assert_eq!(answer.header("link"), "");
+            assert!(answer.header("link").ends_with("; rel=\"first\""), "{}", answer.header("link"));
             break;
         };
         path = format!("/v1/images?cursor={cursor}");
-        assert_eq!(answer.header("link"), format!("<{path}>; rel=\"next\""));
+        assert!(answer.header("link").ends_with(&format!(", <{path}>; rel=\"next\"")));
     }
     assert_eq!(sizes, [3, 3, 1]);
     assert_eq!(found, reserved);
@@ -182,9 +182,9 @@ async fn what_is_not_offered_is_not_found() {
     let image = stack.api.ready(&pictures::jpeg(&pictures::halves(100, 50)), "image/jpeg").await;
     let path = format!("/v1/images/{}", image["id"].as_str().unwrap());
     for (method, path) in [
-        (Method::POST, format!("{path}/restore")),
+        (Method::GET, format!("{path}/restore")),
         (Method::PUT, path.clone()),
-        (Method::PATCH, path.clone()),
+        (Method::POST, path.clone()),
         (Method::GET, "/v1/uploads".to_owned()),
         (Method::GET, "/v1".to_owned()),
         (Method::GET, "/".to_owned()),

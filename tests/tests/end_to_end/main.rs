@@ -4,9 +4,11 @@
 
 mod api;
 mod bad_input;
+mod costs;
 mod crashes;
 mod deliver;
 mod faults;
+mod images;
 mod isolation;
 mod local_stack;
 mod once;

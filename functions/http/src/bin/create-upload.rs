@@ -92,7 +92,7 @@ async fn create_upload(
     }
     let project = projects.find_project(caller.project, now).await?;
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
-    let (image, upload) = (ImageId::new(ids.ulid()), UploadId::new(ids.ulid()));
+    let (image, upload) = (ImageId::made_at(now, ids.ulid()), UploadId::new(ids.ulid()));
     let record =
         attempt.as_ref().map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
     let change = Image::reserve(image, upload, caller.project, new, now)

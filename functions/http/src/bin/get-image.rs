@@ -1,10 +1,9 @@
 //! `GET /v1/images/{image}`: one image, with the paths of its variants.
 
-use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::http::header;
 use lambda_http::{Body, Request, Response};
-use shared::domain::image::State;
 use shared::domain::{Clock, Scope};
-use shared::http::{Caller, ImageView, Problem, if_none_match, json, not_modified, path_parameter};
+use shared::http::{Caller, ImageView, Problem, if_none_match, image_answer, not_modified, path_parameter};
 use shared::platform::{Environment, serve};
 use shared::store::{FindImage, FindProject, KnownProjects};
 
@@ -21,18 +20,14 @@ async fn get_image(
         return Err(Problem::not_found("image"));
     }
     let etag = ImageView::etag(&image, now);
-    let mut response = if if_none_match(&request, &etag) {
-        not_modified()
-    } else {
-        json(StatusCode::OK, &ImageView::new(&image, &project, now))?
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if matches!(image.state, State::Pending | State::Processing { .. }) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    let response = image_answer(&image, &project, now)?;
+    if !if_none_match(&request, &etag) {
+        return Ok(response);
     }
-    Ok(response)
+    let mut unchanged = not_modified();
+    *unchanged.headers_mut() = response.headers().clone();
+    unchanged.headers_mut().remove(header::CONTENT_TYPE);
+    Ok(unchanged)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -47,6 +42,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lambda_http::http::StatusCode;
     use serde_json::{Value, json};
     use shared::domain::details::Details;
     use shared::domain::error::FindImageError;

@@ -1,18 +1,26 @@
-//! `GET /v1/images`: a project's images, the newest first.
+//! `GET /v1/images`: a project's images, or a user's own, the newest first.
+//!
+//! One filter is one query of the table, however many images there are; two would be a search, and are refused. A
+//! cursor holds the whole query, so it comes alone.
 
-use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::error::ListError;
-use shared::domain::page::{self, ListQuery, decode_cursor, encode_cursor};
-use shared::domain::{Clock, Project, Scope};
-use shared::http::{Caller, FieldError, ImageRow, Problem, json, query};
+use shared::domain::page::{Filter, ListQuery, ListedState, Order, decode_cursor};
+use shared::domain::{Clock, Project, Scope, Time};
+use shared::http::{Caller, ImageRow, Problem, invalid_parameter, limit, paged, query};
 use shared::platform::{Environment, serve};
 use shared::store::{FindProject, KnownProjects, ListImages};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
+    tag: Option<String>,
+    owner: Option<String>,
+    state: Option<String>,
+    created_after: Option<String>,
+    created_before: Option<String>,
+    order: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -23,23 +31,92 @@ struct ImagePage {
     next_cursor: Option<String>,
 }
 
-/// A cursor holds the whole query, so it comes alone.
-fn parse(parameters: &Parameters, project: &Project) -> Result<ListQuery, Problem> {
-    let invalid = |pointer: &str, detail: String| {
-        Problem::invalid_fields(vec![FieldError { pointer: pointer.into(), detail }])
-    };
-    match (&parameters.cursor, &parameters.limit) {
-        (Some(_), Some(_)) => Err(invalid("/limit", "is part of the cursor; leave it out".into())),
-        (Some(cursor), None) => {
-            decode_cursor(cursor, project).map_err(|_| Problem::from(ListError::InvalidCursor))
+impl Parameters {
+    fn parse(self, caller: &Caller, project: &Project) -> Result<ListQuery, Problem> {
+        let Some(cursor) = &self.cursor else { return self.begin(caller) };
+        for (pointer, given) in [
+            ("/tag", &self.tag),
+            ("/owner", &self.owner),
+            ("/state", &self.state),
+            ("/created_after", &self.created_after),
+            ("/created_before", &self.created_before),
+            ("/order", &self.order),
+            ("/limit", &self.limit),
+        ] {
+            if given.is_some() {
+                return Err(invalid_parameter(pointer, "is part of the cursor; leave it out"));
+            }
         }
-        (None, limit) => {
-            let limit = limit.as_ref().map_or(Some(page::DEFAULT_LIMIT), |limit| limit.parse().ok());
-            let limit = limit.filter(|limit| (1..=page::MAXIMUM_LIMIT).contains(limit));
-            let detail = || format!("must be a number from 1 to {}", page::MAXIMUM_LIMIT);
-            Ok(ListQuery { limit: limit.ok_or_else(|| invalid("/limit", detail()))?, after: None })
+        let query: ListQuery = decode_cursor(cursor, project).map_err(|_| ListError::InvalidCursor)?;
+        // Whoever got hold of another one's cursor sees nothing by it that is not theirs.
+        let own = caller.user.clone().is_none_or(|user| query.filter == Filter::Owner(user));
+        if own { Ok(query) } else { Err(ListError::InvalidCursor.into()) }
+    }
+
+    fn begin(self, caller: &Caller) -> Result<ListQuery, Problem> {
+        let filter = self.filter(caller)?;
+        let created_after = time("/created_after", self.created_after)?;
+        let created_before = time("/created_before", self.created_before)?;
+        if filter == Filter::State(ListedState::Trashed) && (created_after.or(created_before)).is_some() {
+            let pointer = if created_after.is_some() { "/created_after" } else { "/created_before" };
+            return Err(invalid_parameter(
+                pointer,
+                "does not go with the trash, which is listed as it filled",
+            ));
+        }
+        if created_after.zip(created_before).is_some_and(|(after, before)| before <= after) {
+            return Err(invalid_parameter("/created_before", "must be later than `created_after`"));
+        }
+        let order = match self.order.as_deref() {
+            None | Some("newest") => Order::Newest,
+            Some("oldest") => Order::Oldest,
+            Some(_) => return Err(invalid_parameter("/order", "must be `newest` or `oldest`")),
+        };
+        let limit = limit(self.limit.as_deref())?;
+        Ok(ListQuery { filter, created_after, created_before, order, limit, after: None })
+    }
+
+    fn filter(&self, caller: &Caller) -> Result<Filter, Problem> {
+        if let Some(user) = &caller.user {
+            let own = "is not for a user's token, which lists the user's own images";
+            return match (&self.tag, &self.owner, &self.state) {
+                (None, None, None) => Ok(Filter::Owner(user.clone())),
+                (Some(_), _, _) => Err(invalid_parameter("/tag", own)),
+                (None, Some(_), _) => Err(invalid_parameter("/owner", own)),
+                (None, None, Some(_)) => Err(invalid_parameter("/state", own)),
+            };
+        }
+        match (&self.tag, &self.owner, &self.state) {
+            (None, None, None) => Ok(Filter::Live),
+            (Some(tag), None, None) => {
+                tag.parse().map(Filter::Tag).map_err(|unfit| invalid_parameter("/tag", unfit.to_string()))
+            }
+            (None, Some(owner), None) => owner
+                .parse()
+                .map(Filter::Owner)
+                .map_err(|unfit| invalid_parameter("/owner", unfit.to_string())),
+            (None, None, Some(state)) => {
+                let listed = ListedState::ALL.into_iter().find(|listed| listed.name() == state);
+                let detail = "must be `pending`, `processing`, `failed` or `trashed`; what is `ready` is in the \
+                              list without a filter";
+                listed.map(Filter::State).ok_or_else(|| invalid_parameter("/state", detail))
+            }
+            (Some(_), Some(_), _) => {
+                Err(invalid_parameter("/owner", "does not go with `tag`: take one filter"))
+            }
+            (Some(_), None, Some(_)) => {
+                Err(invalid_parameter("/state", "does not go with `tag`: take one filter"))
+            }
+            (None, Some(_), Some(_)) => {
+                Err(invalid_parameter("/state", "does not go with `owner`: take one filter"))
+            }
         }
     }
+}
+
+fn time(pointer: &str, text: Option<String>) -> Result<Option<Time>, Problem> {
+    let detail = "must be a time as in `2026-11-21T05:00:00Z` (RFC 3339)";
+    text.map(|text| Time::try_from(text).map_err(|_| invalid_parameter(pointer, detail))).transpose()
 }
 
 async fn list_images(
@@ -50,20 +127,15 @@ async fn list_images(
     let now = clock.now();
     let project = projects.find_project(caller.project, now).await?;
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
-    let query = parse(&parameters, &project)?;
+    let query = parameters.parse(&caller, &project)?;
     let page = images.list_images(caller.project, &query).await?;
-    let next = ListQuery { after: page.after, ..query };
-    let next_cursor = next.after.and_then(|_| encode_cursor(&next, &project));
     let rows = page.rows.into_iter().map(|row| ImageRow::new(row, &project, now)).collect();
-    let link = next_cursor.as_ref().map(|cursor| format!("</v1/images?cursor={cursor}>; rel=\"next\""));
-    let mut response = json(StatusCode::OK, &ImagePage { images: rows, next_cursor })?;
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Some(link) = link {
-        // RFC 8288: clients that follow links need not know of cursors.
-        headers.insert(header::LINK, HeaderValue::from_str(&link).map_err(Problem::internal)?);
-    }
-    Ok(response)
+    let first = ListQuery { after: None, ..query.clone() };
+    let next = page.after.map(|after| ListQuery { after: Some(after), ..query });
+    paged("/v1/images", &project, &first, next.as_ref(), |next_cursor| ImagePage {
+        images: rows,
+        next_cursor,
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -78,10 +150,11 @@ async fn main() -> Result<(), lambda_http::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lambda_http::http::header;
     use serde_json::{Value, json};
-    use shared::domain::page::Page;
+    use shared::domain::page::{self, Page, Position, TagQuery, encode_cursor};
     use shared::domain::summary::{ImageSummary, PictureSummary};
-    use shared::domain::{ImageId, ProjectId, Secret, Time, Unavailable, UploadId, Visibility};
+    use shared::domain::{ImageId, ProjectId, Secret, Unavailable, UploadId, Visibility};
     use std::sync::Mutex;
 
     #[derive(Default)]
@@ -94,11 +167,15 @@ mod tests {
     impl ListImages for Table {
         async fn list_images(
             &self, _: ProjectId, query: &ListQuery,
-        ) -> Result<Page<ImageSummary>, Unavailable> {
+        ) -> Result<Page<ImageSummary, Position>, Unavailable> {
             self.asked.lock().unwrap().push(query.clone());
-            let after = self.rows.last().filter(|_| self.more).map(|row| row.id);
+            let after = self.rows.last().filter(|_| self.more).map(|row| position(row.id));
             Ok(Page { rows: self.rows.clone(), after })
         }
+    }
+
+    fn position(image: ImageId) -> Position {
+        Position { image, trashed_at: None }
     }
 
     impl FindProject for Table {
@@ -129,6 +206,7 @@ mod tests {
             title: None,
             alt: None,
             created_at: Time::from_secs(0),
+            trashed_at: None,
             picture: Some(PictureSummary {
                 width: 4,
                 height: 3,
@@ -164,38 +242,139 @@ mod tests {
         assert_eq!(response.headers()[header::CACHE_CONTROL], "private, no-cache");
         let page = document(&response);
         let cursor = page["next_cursor"].as_str().unwrap();
-        let link = format!("</v1/images?cursor={cursor}>; rel=\"next\"");
-        assert_eq!(response.headers()[header::LINK], link);
+        let links = response.headers()[header::LINK].to_str().unwrap();
+        let (to_first, to_next) = links.split_once(", ").unwrap();
+        assert_eq!(to_next, format!("</v1/images?cursor={cursor}>; rel=\"next\""));
         assert!(page["images"][0]["thumbnail"].as_str().unwrap().contains("/w320.webp?exp="));
         assert!(page["images"][1]["thumbnail"].as_str().unwrap().ends_with("/w320.webp"));
 
         answer(&table, &event(&format!("cursor={cursor}"))).await.unwrap();
-        let first = ListQuery { limit: 2, after: None };
-        let second = ListQuery { limit: 2, after: Some(ImageId::new(7.into())) };
-        assert_eq!(*table.asked.lock().unwrap(), [first, second]);
+        let first = to_first.strip_prefix("</v1/images?").unwrap().strip_suffix(">; rel=\"first\"").unwrap();
+        answer(&table, &event(first)).await.unwrap();
+        let first = ListQuery { limit: 2, ..begin(Filter::Live) };
+        let second = ListQuery { after: Some(position(ImageId::new(7.into()))), ..first.clone() };
+        assert_eq!(*table.asked.lock().unwrap(), [first.clone(), second, first]);
+    }
+
+    fn begin(filter: Filter) -> ListQuery {
+        let (created_after, created_before) = (None, None);
+        let limit = page::DEFAULT_LIMIT;
+        ListQuery { filter, created_after, created_before, order: Order::Newest, limit, after: None }
     }
 
     #[tokio::test]
-    async fn the_last_page_leads_nowhere() {
+    async fn the_last_page_leads_nowhere_but_back() {
         let table = Table { rows: vec![row(8, Visibility::Public)], ..Table::default() };
         let response = answer(&table, &event("")).await.unwrap();
         assert_eq!(document(&response)["next_cursor"], Value::Null);
-        assert!(!response.headers().contains_key(header::LINK));
+        assert!(response.headers()[header::LINK].to_str().unwrap().ends_with("; rel=\"first\""));
         assert_eq!(table.asked.lock().unwrap()[0].limit, page::DEFAULT_LIMIT);
+    }
+
+    /// The event of a user's token.
+    fn event_of(user: &str, query: &str) -> Value {
+        let mut event = event(query);
+        event["requestContext"]["authorizer"]["lambda"]["user"] = json!(user);
+        event
+    }
+
+    #[tokio::test]
+    async fn a_filter_is_one_partition_and_a_range_goes_with_it() {
+        let time = |text: &str| Time::try_from(text.to_owned()).ok();
+        let tag = || Filter::Tag("sea & sky".parse().unwrap());
+        for (query, expected) in [
+            ("", begin(Filter::Live)),
+            ("tag=sea%20%26%20sky", begin(tag())),
+            ("owner=anna", begin(Filter::Owner("anna".parse().unwrap()))),
+            ("state=failed&order=newest", begin(Filter::State(ListedState::Failed))),
+            (
+                "state=trashed&order=oldest",
+                ListQuery { order: Order::Oldest, ..begin(Filter::State(ListedState::Trashed)) },
+            ),
+            (
+                "created_after=2026-11-21T05:00:00Z&limit=3&tag=sea+%26+sky",
+                ListQuery { created_after: time("2026-11-21T05:00:00.000Z"), limit: 3, ..begin(tag()) },
+            ),
+            (
+                "created_after=2026-11-21T05:00:00%2B01:00&created_before=2026-11-21T05:00:00.001Z",
+                ListQuery {
+                    created_after: time("2026-11-21T04:00:00.000Z"),
+                    created_before: time("2026-11-21T05:00:00.001Z"),
+                    ..begin(Filter::Live)
+                },
+            ),
+        ] {
+            let table = Table::default();
+            answer(&table, &event(query)).await.unwrap();
+            assert_eq!(table.asked.into_inner().unwrap(), [expected], "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_lists_their_own_images_and_nothing_else() {
+        let table = Table { rows: vec![row(8, Visibility::Public)], more: true, ..Table::default() };
+        let own = begin(Filter::Owner("anna".parse().unwrap()));
+        let page = document(&answer(&table, &event_of("anna", "")).await.unwrap());
+        assert_eq!(*table.asked.lock().unwrap(), [own]);
+        let cursor = format!("cursor={}", page["next_cursor"].as_str().unwrap());
+        assert!(answer(&table, &event_of("anna", &cursor)).await.is_ok());
+        assert!(answer(&table, &event(&cursor)).await.is_ok(), "the project sees everybody's");
+
+        let everybodys = document(&answer(&table, &event("")).await.unwrap());
+        let everybodys = format!("cursor={}", everybodys["next_cursor"].as_str().unwrap());
+        let asked = table.asked.lock().unwrap().len();
+        for (user, query, pointer) in [
+            ("anna", everybodys.as_str(), "/cursor"),
+            ("bert", &cursor, "/cursor"),
+            ("anna", "tag=sea", "/tag"),
+            ("anna", "owner=anna", "/owner"),
+            ("anna", "owner=bert", "/owner"),
+            ("anna", "state=trashed", "/state"),
+        ] {
+            let problem = answer(&table, &event_of(user, query)).await.unwrap_err();
+            let document = document(&problem.into_response("request-1"));
+            assert_eq!(document["errors"][0]["pointer"], pointer, "{user} {query}");
+        }
+        assert_eq!(table.asked.lock().unwrap().len(), asked);
     }
 
     #[tokio::test]
     async fn a_query_is_read_strictly() {
-        let ours = ListQuery { limit: 5, after: Some(ImageId::new(7.into())) };
+        let ours = begin(Filter::Live);
         let foreign = encode_cursor(&ours, &project(ProjectId::new(1.into()), 2)).unwrap();
+        let tags = TagQuery { prefix: String::new(), limit: 5, after: None };
+        let tags = encode_cursor(&tags, &project(ProjectId::new(1.into()), 1)).unwrap();
         for (query, pointer) in [
             ("limit=0".to_owned(), Some("/limit")),
             ("limit=101".to_owned(), Some("/limit")),
             ("limit=many".to_owned(), Some("/limit")),
             ("limit=-1".to_owned(), Some("/limit")),
             ("limit=1&cursor=x".to_owned(), Some("/limit")),
+            ("order=newest&cursor=x".to_owned(), Some("/order")),
+            ("tag=sea&cursor=x".to_owned(), Some("/tag")),
+            ("created_after=2026-11-21T05:00:00Z&cursor=x".to_owned(), Some("/created_after")),
             ("cursor=x".to_owned(), Some("/cursor")),
             (format!("cursor={foreign}"), Some("/cursor")),
+            (format!("cursor={tags}"), Some("/cursor")),
+            ("order=random".to_owned(), Some("/order")),
+            ("state=ready".to_owned(), Some("/state")),
+            ("state=Pending".to_owned(), Some("/state")),
+            ("state=".to_owned(), Some("/state")),
+            ("tag=".to_owned(), Some("/tag")),
+            (format!("tag={}", "x".repeat(51)), Some("/tag")),
+            ("owner=%00".to_owned(), Some("/owner")),
+            ("tag=sea&owner=anna".to_owned(), Some("/owner")),
+            ("tag=sea&state=failed".to_owned(), Some("/state")),
+            ("owner=anna&state=failed".to_owned(), Some("/state")),
+            ("tag=sea&owner=anna&state=failed".to_owned(), Some("/owner")),
+            ("created_after=yesterday".to_owned(), Some("/created_after")),
+            ("created_before=2026-11-21".to_owned(), Some("/created_before")),
+            (
+                "created_after=2026-11-21T05:00:00Z&created_before=2026-11-21T05:00:00Z".to_owned(),
+                Some("/created_before"),
+            ),
+            ("state=trashed&created_after=2026-11-21T05:00:00Z".to_owned(), Some("/created_after")),
+            ("state=trashed&created_before=2026-11-21T05:00:00Z".to_owned(), Some("/created_before")),
             ("offset=1".to_owned(), Some("/offset")),
             ("limit=1&limit=2".to_owned(), None),
         ] {

@@ -93,23 +93,27 @@ fn fill(plane: &mut rav1e::prelude::Plane<u8>, from: Plane) {
     }
 }
 
-/// rav1e's preset 8, and of what the slower ones do, the little that pays for stills. On three photographs of
-/// 640 pixels full of detail, at the score of sharp's default (SSIMULACRA2 70), with assembly, against sharp
-/// (over five, of which two are of sky and mist, this is 1.15 and 1 / 5.3; without assembly 1 / 1.8):
+/// rav1e's preset 8, and of what the slower ones do, what pays for stills: at least three times faster than sharp at
+/// its default, and with the fewest bytes that this leaves room for. On four photographs of 640 pixels, at the score of
+/// sharp's (SSIMULACRA2 64 to 75), with assembly, against sharp's bytes and CPU time:
 ///
 /// | | bytes | CPU time |
 /// |---|---|---|
-/// | this | 1.19 | 1 / 5.1 |
-/// | preset 8 | 1.22 | 1 / 6.8 |
-/// | preset 4 | 1.16 | 1 / 0.8 |
-/// | preset 2 | 1.14 | 1 / 0.3 |
+/// | this | 1.10 | 1 / 4.5 |
+/// | blocks of up to 32 pixels | 1.12 | 1 / 5.1 |
+/// | this, and all predictions | 1.09 | 1 / 2.8 |
+/// | this, and ten bits a sample | 1.09 | 1 / 3.3 |
 ///
-/// What is left is libaom's: it has quantization matrices and a mode for stills, and rav1e has neither. Ten bits
-/// a sample save 1 to 2% more, for a quarter more time.
+/// On some of them: blocks of 4 pixels and ones that are not square take twice the time for 1% to 1.5% of the bytes,
+/// transforms chosen by trial four times for 2%; loop restoration, every segmentation there is and tuning for PSNR save
+/// nothing. All predictions or ten bits would be below three times for some photographs.
+///
+/// What is left is libaom's: it has quantization matrices and a mode for stills, and rav1e has neither. Where there
+/// is much detail and little quality that is a quarter of the bytes, elsewhere a tenth or less.
 fn speed() -> SpeedSettings {
     let mut speed = SpeedSettings::from_preset(8);
     speed.partition.encode_bottomup = true;
-    speed.partition.partition_range = PartitionRange::new(BlockSize::BLOCK_8X8, BlockSize::BLOCK_32X32);
+    speed.partition.partition_range = PartitionRange::new(BlockSize::BLOCK_8X8, BlockSize::BLOCK_64X64);
     speed.transform.reduced_tx_set = false;
     speed.transform.tx_domain_distortion = false;
     // There is but one frame.

@@ -37,17 +37,20 @@ pub(crate) struct Parts<'a> {
     cursor: Cursor<'a>,
     in_scan: bool,
     over: bool,
+    /// Where scans end, as far as that is known.
+    ends: std::vec::IntoIter<usize>,
 }
 
 impl<'a> Parts<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(bytes, 2), in_scan: false, over: false }
+        Self { cursor: Cursor::new(bytes, 2), in_scan: false, over: false, ends: Vec::new().into_iter() }
     }
 
     fn next_part(&mut self) -> Result<Option<Part<'a>>, Reject> {
         if self.in_scan {
             self.in_scan = false;
-            let length = scan_length(self.cursor.rest()).ok_or(Reject::Truncated)?;
+            let known = self.ends.next().and_then(|end| end.checked_sub(self.cursor.at));
+            let length = known.or_else(|| scan_length(self.cursor.rest())).ok_or(Reject::Truncated)?;
             return self.cursor.take(length).map(|data| Some(Part::Scan(data)));
         }
         if self.cursor.u8()? != 0xff {
@@ -239,11 +242,22 @@ pub(crate) struct Whole<'a> {
     /// What an Adobe segment says of the transform of colours, 0 for none (Adobe technical note 5116).
     /// That there is one says that CMYK is stored inverted.
     pub(crate) adobe: Option<u8>,
-    /// Where the last scan's data ends.
-    pub(crate) data_end: usize,
+    /// Where each scan's data ends.
+    ends: Vec<usize>,
 }
 
 impl Whole<'_> {
+    /// The pieces of the file that this was said of, whose scans need not be gone through again to find their
+    /// ends.
+    pub(crate) fn parts<'a>(&self, bytes: &'a [u8]) -> Parts<'a> {
+        Parts { ends: self.ends.clone().into_iter(), ..Parts::new(bytes) }
+    }
+
+    /// Where the last scan's data ends.
+    pub(crate) fn data_end(&self) -> usize {
+        self.ends.last().copied().unwrap_or_default()
+    }
+
     /// Whether three components are luma and chroma and not RGB. T.81 leaves it open; this is how
     /// libjpeg, and so everyone, tells them apart.
     pub(crate) fn is_ycbcr(&self) -> bool {
@@ -257,7 +271,7 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole<'_>, Reject> {
     let mut parts = Parts::new(bytes);
     let mut frame: Option<Frame> = None;
     let mut progress = Progress::default();
-    let (mut scans, mut data_end) = (0, 0);
+    let (mut scans, mut ends) = (0, Vec::new());
     let (mut jfif, mut adobe, mut interleaved, mut restarts) = (false, None, true, false);
     while let Some(part) = parts.next() {
         match part? {
@@ -283,7 +297,7 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole<'_>, Reject> {
                     return Err(Reject::Undecodable("two frame headers"));
                 }
             }
-            Part::Scan(_) => data_end = parts.cursor.at,
+            Part::Scan(_) => ends.push(parts.cursor.at),
         }
     }
     let frame = frame.ok_or(Reject::Undecodable("it has no frame header"))?;
@@ -293,7 +307,7 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Whole<'_>, Reject> {
         (false, true) => Process::Sequential,
         (false, false) => Process::ScanByScan,
     };
-    Ok(Whole { process, frame, restarts, jfif, adobe, data_end })
+    Ok(Whole { process, frame, restarts, jfif, adobe, ends })
 }
 
 /// Which bits of which coefficients the scans have brought so far.
@@ -322,14 +336,24 @@ impl Progress {
             return Err(BROKEN);
         };
         // Sequential scans carry everything at once; what these fields hold has no meaning there.
-        let (first, last, low) = if frame.progressive {
-            (usize::from(first), usize::from(last), approximation & 15)
+        let (first, last, high, low) = if frame.progressive {
+            (usize::from(first), usize::from(last), approximation >> 4, approximation & 15)
         } else {
-            (0, 63, 0)
+            (0, 63, 0, 0)
         };
+        // The first coefficients are on their own, the others by component (G.1.1.1.1), and bits come one by
+        // one after those of the first pass (G.1.1.1.2).
+        let alone = if first == 0 { last == 0 } else { count == 1 };
+        if frame.progressive && !(alone && low <= 13 && (high == 0 || high == low + 1)) {
+            return Err(BROKEN);
+        }
         for component in components.chunks_exact(2) {
             let index = frame.components.iter().position(|&[id, ..]| id == component[0]);
             let band = self.bits[index.ok_or(BROKEN)?].get_mut(first..=last).ok_or(BROKEN)?;
+            let before = (high > 0).then_some(high);
+            if frame.progressive && band.iter().any(|&low| low != before) {
+                return Err(BROKEN);
+            }
             band.fill(Some(low));
         }
         Ok(usize::from(count))

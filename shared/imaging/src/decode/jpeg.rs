@@ -25,7 +25,7 @@ const TRIPWIRE: [u8; 32] = {
     bytes
 };
 
-/// Decodes what [`crate::jpeg`] does not: progressive files, ink, and RGB.
+/// Decodes what [`crate::jpeg`] does not: ink and RGB.
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
     let whole = jpeg::whole(bytes)?;
     known_to_decode(&whole)?;
@@ -41,7 +41,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
     let raster = if whole.process == Process::Progressive {
         pixels(bytes, &whole, header, budget)?
     } else {
-        let data = bytes.get(..whole.data_end).ok_or(Reject::Truncated)?;
+        let data = bytes.get(..whole.data_end()).ok_or(Reject::Truncated)?;
         pixels(&[data, &TRIPWIRE].concat(), &whole, header, budget)?
     };
     Ok(Decoded { raster, icc: jpeg::icc(bytes) })

@@ -18,7 +18,7 @@ use crate::{Reject, codec};
 /// Encodes RGB, or RGBA where the format has alpha. An untagged file is taken for sRGB everywhere.
 pub(crate) fn encode(raster: &Raster, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
     codec::guard(|| match encoding.format {
-        OutputFormat::Jpeg => jpeg::encode(raster, best_if_lossless(encoding)),
+        OutputFormat::Jpeg => jpeg::encode(raster, best_if_lossless(encoding), budget),
         OutputFormat::Png => png::encode(raster, budget),
         OutputFormat::Webp if encoding.lossless => webp::encode_lossless(raster),
         OutputFormat::Webp => webp::encode(raster, encoding.quality),
@@ -30,7 +30,7 @@ pub(crate) fn encode(raster: &Raster, encoding: Encoding, budget: &Budget) -> Re
 /// Encodes halved chroma without going through RGB, for the encodings that store it so.
 pub(crate) fn encode_planes(planes: &Planes, encoding: Encoding, budget: &Budget) -> Result<Vec<u8>, Reject> {
     codec::guard(|| match encoding.format {
-        OutputFormat::Jpeg => jpeg::encode_planes(planes, best_if_lossless(encoding)),
+        OutputFormat::Jpeg => jpeg::encode_planes(planes, best_if_lossless(encoding), budget),
         OutputFormat::Webp => webp::encode_planes(planes, encoding.quality),
         OutputFormat::Avif => avif::encode_planes(planes, best_if_lossless(encoding), budget),
         OutputFormat::Png | OutputFormat::Gif => Err(REFUSED),

@@ -4,14 +4,19 @@ use crate::libwebp::{self, Coding, Yuv};
 use crate::planes::{Chroma, Planes};
 use crate::raster::{Pixels, Raster};
 
-/// libwebp's default, in the middle between 0 (fast) and 6 (small).
+/// libwebp's default, in the middle between 0 (fast) and 6 (small): for what is lossless, and for animations.
 pub(crate) const METHOD: u8 = 4;
+
+/// Of photographs. It differs from 4 in nothing but that textures are not weighed when predictions are chosen
+/// (`tlambda`), which is a thirteenth of the time for 0.6% of the bytes at equal scores. 2 takes less than half of
+/// the time and 5% more bytes, 7 to 12% for some photographs: whoever serves a picture three times has lost by it.
+const METHOD_OF_STILLS: u8 = 3;
 
 pub(super) fn encode(raster: &Raster, quality: u8) -> Result<Vec<u8>, Reject> {
     let size = (raster.width, raster.height);
     let alpha = raster.pixels == Pixels::Rgba;
     let coding = Coding::Lossy { quality: quality::webp(quality), sharp: chroma::shows_when_halved(raster) };
-    libwebp::encode(&raster.data, size, alpha, coding, METHOD).map_err(|_| REFUSED)
+    libwebp::encode(&raster.data, size, alpha, coding, METHOD_OF_STILLS).map_err(|_| REFUSED)
 }
 
 /// Every pixel as it is, and the colours of those that cannot be seen.
@@ -33,8 +38,8 @@ pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Rej
         let gray = vec![128; width as usize * height as usize];
         [gray.clone(), gray]
     };
-    libwebp::encode_yuv(Yuv { luma: &luma, blue: &blue, red: &red }, size, quality::webp(quality), METHOD)
-        .map_err(|_| REFUSED)
+    let planes = Yuv { luma: &luma, blue: &blue, red: &red };
+    libwebp::encode_yuv(planes, size, quality::webp(quality), METHOD_OF_STILLS).map_err(|_| REFUSED)
 }
 
 /// `16 + luma * 219 / 255`, rounded.

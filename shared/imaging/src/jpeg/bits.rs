@@ -136,7 +136,7 @@ impl<'a> Bits<'a> {
 impl Reader<'_> {
     /// Afterwards, 56 bits are there at least: a code and its value are 31 at most.
     #[inline(always)]
-    fn refill(&mut self) {
+    pub(super) fn refill(&mut self) {
         let Place { at, held, count } = &mut self.place;
         let next = self.window.get(*at..).and_then(<[u8]>::first_chunk);
         let next = next.map_or(u64::MAX, |bytes| u64::from_be_bytes(*bytes));
@@ -147,14 +147,14 @@ impl Reader<'_> {
 
     /// Only refills when there may be too few bits for a code and its value.
     #[inline(always)]
-    fn ready(&mut self) {
+    pub(super) fn ready(&mut self) {
         if self.place.count < 32 {
             self.refill();
         }
     }
 
     #[inline(always)]
-    fn take(&mut self, bits: u32) {
+    pub(super) fn take(&mut self, bits: u32) {
         self.place.held <<= bits;
         self.place.count -= bits;
     }
@@ -196,7 +196,7 @@ impl Reader<'_> {
     /// The run of zeros before the next coefficient, its value, and whether the block ends instead.
     /// The bits must be there.
     #[inline(always)]
-    fn coefficient(&mut self, table: &Table) -> Option<(usize, i32, bool)> {
+    pub(super) fn coefficient(&mut self, table: &Table) -> Option<(usize, i32, bool)> {
         let mut entry = table.entry(self.place.held);
         if entry.is_unknown() {
             entry = table.long_entry(self.place.held)?;
@@ -209,6 +209,33 @@ impl Reader<'_> {
         let value = extend((self.place.held >> (64 - size)) as u32, size);
         self.take(size);
         Some((entry.run(), value, false))
+    }
+
+    /// At most 32 bits, which must be there.
+    #[inline(always)]
+    pub(super) fn number(&mut self, bits: u32) -> u32 {
+        // In two steps, as no bits at all are possible.
+        let number = (self.place.held >> 1 >> (63 - bits)) as u32;
+        self.take(bits);
+        number
+    }
+
+    /// The next bits, of which 56 are there after a refill, the very next one highest.
+    #[inline(always)]
+    pub(super) fn next(&self) -> u64 {
+        self.place.held
+    }
+
+    /// Passes over at most 64 bits.
+    #[inline(always)]
+    pub(super) fn pass(&mut self, bits: u32) {
+        const MOST: u32 = 56;
+        self.refill();
+        self.take(bits.min(MOST));
+        if bits > MOST {
+            self.refill();
+            self.take(bits - MOST);
+        }
     }
 
     /// Reads a block's coefficients up to the one at `last` in zigzag order, each given to `found` with

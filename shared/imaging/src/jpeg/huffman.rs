@@ -303,9 +303,9 @@ fn entry_for(symbol: u8, length: u32, rest: u32, free: u32, class: Class) -> Ent
         (Class::Dc, _, 0) => Entry::valued(length, 0, 0),
         // Sixteen zeros (T.81, F.1.2.2.1): the last of them counts as the coefficient.
         (Class::Ac, 15, 0) => Entry::valued(length, 15, 0),
-        // Runs without a coefficient have a meaning in progressive scans alone; they end the block, as
-        // they do in libjpeg.
-        (Class::Ac, _, 0) => Entry(Entry::valued(length, 0, 0).0 | Entry::END_OF_BLOCK),
+        // In progressive scans the run says how many blocks end (G.1.2.2). In others it has no meaning, and
+        // one block ends, as it does in libjpeg.
+        (Class::Ac, _, 0) => Entry(Entry::valued(length, run, 0).0 | Entry::END_OF_BLOCK),
         _ if size <= free => {
             let value = extend(rest >> (free - size), size);
             Entry::valued(length + size, run, i16::try_from(value).unwrap_or_default())

@@ -26,12 +26,7 @@ impl Scale {
 
     /// Samples of a block in each direction.
     pub(super) fn samples(self) -> u32 {
-        match self {
-            Self::Eighth => 1,
-            Self::Quarter => 2,
-            Self::Half => 4,
-            Self::Full => 8,
-        }
+        u32::from(self.side())
     }
 
     /// The last coefficient, in zigzag order, that is needed.
@@ -43,10 +38,48 @@ impl Scale {
             Self::Full => 63,
         }
     }
+
+    /// Where the coefficients that are needed stand among those that are, transposed; by the place in zigzag
+    /// order, and of the others beyond all of them.
+    pub(super) const fn slots(self) -> [u8; 64] {
+        let side = self.side();
+        let mut slots = [u8::MAX; 64];
+        let mut at = 0;
+        while at < 64 {
+            let (row, column) = (TRANSPOSED[at] / 8, TRANSPOSED[at] % 8);
+            if row < side && column < side {
+                slots[at] = row * side + column;
+            }
+            at += 1;
+        }
+        slots
+    }
+
+    /// Those coefficients as bits, by their place in zigzag order.
+    pub(super) const fn needs(self) -> u64 {
+        let slots = self.slots();
+        let (mut needs, mut at) = (0, 0);
+        while at < 64 {
+            if slots[at] != u8::MAX {
+                needs |= 1 << at;
+            }
+            at += 1;
+        }
+        needs
+    }
+
+    const fn side(self) -> u8 {
+        match self {
+            Self::Eighth => 1,
+            Self::Quarter => 2,
+            Self::Half => 4,
+            Self::Full => 8,
+        }
+    }
 }
 
 /// Where the coefficients of the zigzag order (T.81, figure A.6) stand in a transposed block.
-pub(super) const TRANSPOSED: [u8; 64] = [
+pub(crate) const TRANSPOSED: [u8; 64] = [
     0, 8, 1, 2, 9, 16, 24, 17, 10, 3, 4, 11, 18, 25, 32, 40, 33, 26, 19, 12, 5, 6, 13, 20, 27, 34, 41, 48,
     56, 49, 42, 35, 28, 21, 14, 7, 15, 22, 29, 36, 43, 50, 57, 58, 51, 44, 37, 30, 23, 31, 38, 45, 52, 59,
     60, 53, 46, 39, 47, 54, 61, 62, 55, 63,

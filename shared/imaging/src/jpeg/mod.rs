@@ -1,4 +1,4 @@
-//! Baseline and extended sequential JPEG (ITU-T T.81), Huffman-coded, decoded for renderings.
+//! Huffman-coded JPEG (ITU-T T.81), sequential and progressive, decoded for renderings.
 //!
 //! A rendering is nearly always smaller than the photograph, and is encoded as luma and halved chroma.
 //! So this decoder stops where it can: each component comes out as its own plane, reduced by the inverse
@@ -6,12 +6,12 @@
 //! that, only the codes are read, several at a time; chroma is never enlarged, and no RGB is made.
 //!
 //! ```text
-//! tables    DQT, DHT, DRI, SOS         huffman   codes, with runs and values together
-//! bits      unstuffing, restarts       scan      MCUs, blocks, prediction
-//! idct      N points in each direction
+//! tables    DQT, DHT, DRI, SOS         huffman       codes, with runs and values together
+//! bits      unstuffing, restarts       scan          MCUs, blocks, prediction
+//! idct      N points in each direction progressive   bands, bit by bit
 //! ```
 //!
-//! Of the other processes of T.81, progressive files and ink go through a general codec.
+//! Ink and RGB go through a general codec.
 
 #![allow(clippy::inline_always, reason = "the decoder's state is to stay in registers; a call spills it")]
 #![allow(
@@ -23,6 +23,7 @@
 mod bits;
 mod huffman;
 mod idct;
+mod progressive;
 mod scan;
 mod tables;
 
@@ -35,13 +36,17 @@ use crate::{Header, Reject};
 
 use huffman::Skips;
 use idct::Scale;
+pub(crate) use idct::TRANSPOSED;
 use scan::{Coding, Component};
-use tables::{Selected, Tables};
+use tables::{ScanHeader, Selected, Tables};
 
 /// Of an interleaved scan, an MCU has at most so many blocks (T.81, B.2.3).
 const MOST_BLOCKS: usize = 10;
 
-/// Whether this decoder can decode the file: sequential, gray or YCbCr.
+const BROKEN_SCAN: Reject = Reject::Undecodable("a scan header");
+const MISSING_TABLE: Reject = Reject::Undecodable("a table is missing");
+
+/// Whether this decoder can decode the file: gray or YCbCr.
 pub(crate) fn is_ours(whole: &Whole) -> bool {
     let sampled =
         whole.frame.factors().all(|(across, down)| (1..=4).contains(&across) && (1..=4).contains(&down));
@@ -51,21 +56,32 @@ pub(crate) fn is_ours(whole: &Whole) -> bool {
         3 => whole.is_ycbcr() && blocks <= MOST_BLOCKS as u64,
         _ => false,
     };
-    whole.process != Process::Progressive && sampled && colours
+    sampled && colours
 }
 
 /// Decodes a file that is ours. The planes are at least as large as `luma` and `chroma`, in stored
 /// orientation, or of full size.
 pub(crate) fn decode(
-    bytes: &[u8], frame: &Frame, header: &Header, luma: (u32, u32), chroma: (u32, u32), budget: &Budget,
+    bytes: &[u8], whole: &Whole, header: &Header, luma: (u32, u32), chroma: (u32, u32), budget: &Budget,
 ) -> Result<Planes, Reject> {
+    let frame = &whole.frame;
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     if (width, height) != header.stored_size() {
         return Err(Reject::Undecodable("its data is not of the size that its header says"));
     }
     let layout = Layout::new(frame);
-    let mut components = layout.components(frame, luma, chroma, budget)?;
-    scans(bytes, &layout, &mut components, budget)?;
+    let mut components = layout.components(frame, luma, chroma);
+    match whole.process {
+        Process::Progressive => components = progressive::decode(bytes, whole, &layout, components, budget)?,
+        Process::Sequential | Process::ScanByScan => {
+            let total = components.iter().map(|component| component.size(&layout)).sum();
+            budget.afford(total)?;
+            for component in &mut components {
+                component.allocate(&layout, budget)?;
+            }
+            scans(whole.parts(bytes), &layout, &mut components, budget)?;
+        }
+    }
 
     let mut planes = components.into_iter().zip(frame.factors()).map(|(component, (across, down))| {
         let reduced = f64::from(component.scale.samples()) / 8.0;
@@ -103,9 +119,8 @@ impl Layout {
         Self { width, height, across, down, units }
     }
 
-    fn components(
-        &self, frame: &Frame, luma: (u32, u32), chroma: (u32, u32), budget: &Budget,
-    ) -> Result<Vec<Component>, Reject> {
+    /// Without their samples.
+    fn components(&self, frame: &Frame, luma: (u32, u32), chroma: (u32, u32)) -> Vec<Component> {
         let mut components = Vec::new();
         for (index, (&[id, _, steps], (across, down))) in
             frame.components.iter().zip(frame.factors()).enumerate()
@@ -135,30 +150,36 @@ impl Layout {
                 samples: Vec::new(),
             });
         }
-        let rows = |component: &Component| self.units.1 * component.down * component.scale.samples() as usize;
-        let sizes: Vec<u64> =
-            components.iter().map(|component| component.stride as u64 * rows(component) as u64).collect();
-        let total = sizes.iter().sum();
-        budget.afford(total)?;
-        for (component, size) in components.iter_mut().zip(sizes) {
-            let size = usize::try_from(size).map_err(|_| budget.refusal(total))?;
-            // Affordable memory may still not be there; a failed allocation must not abort the process.
-            component.samples.try_reserve_exact(size).map_err(|_| budget.refusal(total))?;
-            component.samples.resize(size, 0);
-        }
-        Ok(components)
+        components
     }
 }
 
-fn scans(bytes: &[u8], layout: &Layout, components: &mut [Component], budget: &Budget) -> Result<(), Reject> {
+impl Component {
+    fn size(&self, layout: &Layout) -> u64 {
+        self.stride as u64 * (layout.units.1 * self.down) as u64 * u64::from(self.scale.samples())
+    }
+
+    /// Makes room for its samples.
+    fn allocate(&mut self, layout: &Layout, budget: &Budget) -> Result<(), Reject> {
+        let size = self.size(layout);
+        let refused = || budget.refusal(size);
+        let size = usize::try_from(size).map_err(|_| refused())?;
+        // Affordable memory may still not be there; a failed allocation must not abort the process.
+        self.samples.try_reserve_exact(size).map_err(|_| refused())?;
+        self.samples.resize(size, 0);
+        Ok(())
+    }
+}
+
+fn scans(parts: Parts, layout: &Layout, components: &mut [Component], budget: &Budget) -> Result<(), Reject> {
     let mut tables = Tables::default();
     let mut chosen = Vec::new();
-    for part in Parts::new(bytes) {
+    for part in parts {
         match part? {
             Part::Segment(DEFINE_QUANTISATION, payload) => tables.quantisation(payload)?,
             Part::Segment(DEFINE_HUFFMAN, payload) => tables.huffman(payload)?,
             Part::Segment(RESTART_INTERVAL, payload) => tables.restarts(payload)?,
-            Part::Segment(START_OF_SCAN, payload) => chosen = tables::selected(payload)?,
+            Part::Segment(START_OF_SCAN, payload) => chosen = ScanHeader::read(payload)?.components,
             Part::Segment(..) => {}
             Part::Scan(data) => {
                 let mut codings = codings(&tables, &chosen, components)?;
@@ -173,17 +194,15 @@ fn scans(bytes: &[u8], layout: &Layout, components: &mut [Component], budget: &B
 fn codings<'a>(
     tables: &'a Tables, chosen: &[Selected], components: &'a mut [Component],
 ) -> Result<Vec<Coding<'a>>, Reject> {
-    const BROKEN: Reject = Reject::Undecodable("a scan header");
-    const MISSING: Reject = Reject::Undecodable("a table is missing");
     let mut components = components.iter_mut();
     chosen
         .iter()
         .map(|&Selected { id, dc, ac }| {
             // They stand in the order of the frame (T.81, B.2.3), which is why the search goes on.
-            let component = components.find(|component| component.id == id).ok_or(BROKEN)?;
-            let steps = tables.steps.get(component.steps).and_then(Option::as_ref).ok_or(MISSING)?;
-            let dc = tables.dc.get(dc).and_then(Option::as_ref).ok_or(MISSING)?;
-            let ac = tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING)?;
+            let component = components.find(|component| component.id == id).ok_or(BROKEN_SCAN)?;
+            let steps = tables.steps.get(component.steps).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
+            let dc = tables.dc.get(dc).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
+            let ac = tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
             Ok(Coding {
                 multipliers: idct::multipliers(steps, component.scale),
                 skips: (component.scale != Scale::Full).then(|| Skips::new(dc, ac)),

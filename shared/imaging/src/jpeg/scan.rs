@@ -34,7 +34,7 @@ pub(super) struct Coding<'a> {
     pub(super) predicted: i32,
 }
 
-const NONSENSE: Reject = Reject::Undecodable("its data makes no sense");
+pub(super) const NONSENSE: Reject = Reject::Undecodable("its data makes no sense");
 
 /// Decodes a scan. `units` are the MCUs of a picture across and down.
 pub(super) fn decode(

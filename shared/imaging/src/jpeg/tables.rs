@@ -72,18 +72,46 @@ pub(super) struct Selected {
     pub(super) ac: usize,
 }
 
-/// The components of a scan (B.2.3).
-pub(super) fn selected(segment: &[u8]) -> Result<Vec<Selected>, Reject> {
-    const BROKEN: Reject = Reject::Undecodable("a scan header");
-    let (&count, rest) = segment.split_first().ok_or(BROKEN)?;
-    let components = rest.get(..2 * usize::from(count)).ok_or(BROKEN)?;
-    let (components, _) = components.as_chunks();
-    if !(1..=4).contains(&count) {
-        return Err(BROKEN);
+/// What a progressive scan brings: of the coefficients from `first` to `last` in zigzag order, the bits from
+/// `low` on, or bit `low` alone if those from `high` on were there before (G.1.1.1). `high` is 0 otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Band {
+    pub(super) first: usize,
+    pub(super) last: usize,
+    pub(super) high: u8,
+    pub(super) low: u8,
+}
+
+/// A scan header (B.2.3).
+pub(super) struct ScanHeader {
+    pub(super) components: Vec<Selected>,
+    /// Of no meaning in a sequential scan.
+    pub(super) band: Band,
+}
+
+impl ScanHeader {
+    pub(super) fn read(segment: &[u8]) -> Result<Self, Reject> {
+        const BROKEN: Reject = Reject::Undecodable("a scan header");
+        let (&count, rest) = segment.split_first().ok_or(BROKEN)?;
+        let (components, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or(BROKEN)?;
+        let (&[first, last, approximation], (components, _)) =
+            (rest.first_chunk().ok_or(BROKEN)?, components.as_chunks());
+        if !(1..=4).contains(&count) {
+            return Err(BROKEN);
+        }
+        let select = |&[id, tables]: &[u8; 2]| Selected {
+            id,
+            dc: usize::from(tables >> 4),
+            ac: usize::from(tables & 15),
+        };
+        let band = Band {
+            first: usize::from(first),
+            last: usize::from(last),
+            high: approximation >> 4,
+            low: approximation & 15,
+        };
+        Ok(Self { components: components.iter().map(select).collect(), band })
     }
-    let select =
-        |&[id, tables]: &[u8; 2]| Selected { id, dc: usize::from(tables >> 4), ac: usize::from(tables & 15) };
-    Ok(components.iter().map(select).collect())
 }
 
 #[cfg(test)]
@@ -112,7 +140,8 @@ mod tests {
         assert!(tables.quantisation(&[4; 65]).is_err(), "a fifth table");
         assert!(tables.huffman(&[0x20; 17]).is_err(), "neither DC nor AC");
         assert!(tables.restarts(&[1]).is_err());
-        assert!(selected(&[2, 1, 0, 2]).is_err(), "half a component");
-        assert!(selected(&[0, 0, 63, 0]).is_err(), "no component");
+        assert!(ScanHeader::read(&[2, 1, 0, 2]).is_err(), "half a component");
+        assert!(ScanHeader::read(&[0, 0, 63, 0]).is_err(), "no component");
+        assert!(ScanHeader::read(&[1, 1, 0, 0, 63]).is_err(), "half a band");
     }
 }

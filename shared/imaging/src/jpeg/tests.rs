@@ -11,6 +11,8 @@ use zune_core::options::DecoderOptions;
 use super::*;
 use crate::container::jpeg::whole;
 
+mod progression;
+
 const PHOTOGRAPH: &[u8] = include_bytes!("../../tests/fixtures/gps/DSCN0021.jpg");
 const SAMPLINGS: [Sampling; 8] = [
     Sampling::F_1_1,
@@ -51,7 +53,7 @@ fn try_planes(file: &[u8], luma: (u32, u32), chroma: (u32, u32)) -> Result<Plane
     let header = crate::probe(file)?;
     let whole = whole(file)?;
     assert!(is_ours(&whole));
-    decode(file, &whole.frame, &header, luma, chroma, &budget())
+    decode(file, &whole, &header, luma, chroma, &budget())
 }
 
 fn planes(file: &[u8], luma: (u32, u32), chroma: (u32, u32)) -> Planes {
@@ -241,7 +243,7 @@ proptest! {
         let decode = || {
             let header = crate::probe(&file).ok()?;
             let whole = whole(&file).ok().filter(is_ours)?;
-            let planes = decode(&file, &whole.frame, &header, wanted, wanted, &budget()).ok()?;
+            let planes = decode(&file, &whole, &header, wanted, wanted, &budget()).ok()?;
             Some((planes.luma.data, planes.chroma.map(|[blue, red]| (blue.data, red.data))))
         };
         prop_assert!(decode() == decode());

@@ -24,6 +24,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("gray jpeg", gray_jpeg(&picture)),
         ("ycck jpeg", ink_jpeg(40, 30, [9, 99, 200, 50], true)),
         ("progressive jpeg", progressive(&picture)),
+        ("refined progressive jpeg", fixture!("progressive/420-progressive.jpg").to_vec()),
         ("jpeg with exif", fixture!("orientation/Landscape_8.jpg").to_vec()),
         ("png", png(&picture)),
         ("interlaced png", fixture!("pngsuite/basi6a16.png").to_vec()),
@@ -82,6 +83,17 @@ fn an_end_glued_onto_half_a_jpeg_does_not_make_it_whole() {
             let cut = if file[cut - 1] == 0xff { cut - 1 } else { cut };
             let glued = [&file[..cut], &end].concat();
             assert!(render(&glued).is_err(), "{name} cut at {tenths} tenths");
+        }
+    }
+    // Refined bit by bit; in 12 pixels, luma's last scans leave no trace.
+    for file in [fixture!("progressive/420-progressive.jpg"), fixture!("progressive/444-progressive.jpg")] {
+        let first = file.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        for cut in (first..file.len() - 4).filter(|&cut| file[cut - 1] != 0xff) {
+            let glued = [&file[..cut], &end].concat();
+            for width in [12, 97] {
+                let made = process(&glued, &[recipe(width, OutputFormat::Jpeg)]);
+                assert!(made.is_err(), "progressive cut at {cut} of {}", file.len());
+            }
         }
     }
     // Between any two scans.

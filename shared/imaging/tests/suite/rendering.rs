@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use imaging::{Encoding, Format, OutputFormat, Recipe, Reject, probe, render};
+use imaging::{Encoding, Format, OutputFormat, Plan, Recipe, Reject, probe, render};
 
 use crate::made::{
     Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with, look, one,
@@ -304,6 +304,20 @@ fn the_facts_are_of_the_picture_whatever_is_rendered() {
 }
 
 #[test]
+fn pictures_alone_are_those_that_come_with_facts() {
+    let file = fixture!("gps/DSCN0021.jpg");
+    let header = probe(file).unwrap();
+    let alone = |plans: &[Plan]| imaging::pictures(file, &header, plans, None, &budget()).unwrap();
+    let whole = [recipe(300, OutputFormat::Webp), recipe(120, OutputFormat::Jpeg)];
+    let part = [Recipe { gray: true, ..recipe(200, OutputFormat::Png) }];
+    for recipes in [&whole[..], &part] {
+        let plans: Vec<Plan> = recipes.iter().map(|recipe| recipe.plan(&header)).collect();
+        assert_eq!(alone(&plans), process(file, recipes).unwrap().pictures);
+    }
+    assert!(alone(&[]).is_empty());
+}
+
+#[test]
 fn the_budget_is_kept() {
     let file = png(&drawing(400, 300));
     let header = probe(&file).unwrap();
@@ -315,6 +329,8 @@ fn the_budget_is_kept() {
     let mut poor = budget();
     poor.memory = 400 * 300 * 3;
     assert_eq!(render(&file, &header, &plans, &poor).unwrap_err().code(), "too-large");
+    // Of a progressive photograph at a quarter, four coefficients of 64 are kept and become samples.
+    poor.memory = 400 * 300 / 4;
     let photograph = progressive(&drawing(400, 300));
     let header = probe(&photograph).unwrap();
     assert_eq!(render(&photograph, &header, &plans, &poor).unwrap_err().code(), "too-large");

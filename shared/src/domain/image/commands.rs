@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     BeingPurged, Change, Declared, Due, DueKind, Etag, Failure, Image, Lease, NewImage, NotClaimable,
-    NotReplaceable, Original, Overdue, PROCESSING_GRACE, PURGE_RETRY, Picture, Replacement, State,
-    Superseded, UPLOAD_WINDOW, Visibility,
+    NotEditable, NotInTrash, NotProcessable, NotReplaceable, Original, Overdue, PROCESSING_GRACE,
+    PURGE_RETRY, Picture, Replacement, State, Superseded, UPLOAD_WINDOW, Visibility,
 };
-use crate::domain::details::{DetailsPatch, Unfit};
+use crate::domain::details::DetailsPatch;
 use crate::domain::{EventKind, ImageId, ProjectId, Time, UploadId};
 
 impl Image {
@@ -31,6 +31,7 @@ impl Image {
             replacement: None,
             replacement_failure: None,
             superseded: vec![],
+            moving: false,
             doomed: vec![],
             state: State::Pending,
         };
@@ -92,7 +93,7 @@ impl Image {
             State::Pending | State::Processing { .. } => Err(NotReplaceable::Busy),
             State::Ready { .. } if self.replacement.is_some() => Err(NotReplaceable::Busy),
             State::Ready { .. } => {
-                let replacement = Replacement { upload, declared, lease: None, due_at };
+                let replacement = Replacement { upload, declared, again: false, lease: None, due_at };
                 let edited = self.edited(now, self.state.clone(), None, EventKind::Replacing);
                 let image =
                     Self { replacement: Some(replacement), replacement_failure: None, ..edited.image };
@@ -104,6 +105,29 @@ impl Image {
                 Ok(Change { image: Self { upload, declared, ..edited.image }, ..edited })
             }
         }
+    }
+
+    /// Has the variants rendered anew, from the original: an upload of what is there already. Under a path there
+    /// is one picture for ever, so the new ones get paths of their own.
+    ///
+    /// `None` if the upload whose processing was cut short has only to be announced again.
+    pub fn process_again(&self, upload: UploadId, now: Time) -> Result<Option<Change>, NotProcessable> {
+        let picture = match &self.state {
+            State::Failed { failure } if failure.retryable => return Ok(None),
+            State::Failed { .. } => return Err(NotProcessable::Failed),
+            State::Ready { picture } => Some(picture),
+            State::Pending | State::Processing { .. } | State::Trashed { .. } | State::Purging { .. } => None,
+        };
+        let declared = picture.map_or_else(
+            || self.declared.clone(),
+            |picture| Declared {
+                content_type: picture.content_type.clone(),
+                bytes: picture.original.as_ref().map_or(picture.bytes, |original| original.bytes),
+            },
+        );
+        let change = self.replace(upload, declared, now).map_err(NotProcessable::NotReplaceable)?;
+        let replacement = change.image.replacement.clone().map(|new| Replacement { again: true, ..new });
+        Ok(Some(Change { image: Self { replacement, ..change.image }, ..change }))
     }
 
     /// The image as somebody who works on this upload sees it: with its id, and what was declared for it.
@@ -169,6 +193,13 @@ impl Image {
             let revised = self.revised(now, State::Ready { picture }, None, Some(EventKind::Ready));
             return Change { image: revised.image.due_again(now), ..revised };
         };
+        // The original does not say what was taken from it when it came.
+        let picture = if replacement.again {
+            let (sha256, capture, reencoded) = (old.sha256.clone(), old.capture.clone(), old.reencoded);
+            Picture { sha256, capture, reencoded, ..picture }
+        } else {
+            picture
+        };
         let mut superseded = self.superseded.clone();
         superseded.push(Superseded { upload: self.upload, original: old.original.clone() });
         let revised = self.revised(now, State::Ready { picture }, None, Some(EventKind::Replaced));
@@ -191,7 +222,8 @@ impl Image {
             let image = Self { replacement: None, replacement_failure: Some(failure), ..revised.image };
             return Change { image: image.due_again(now), ..revised };
         }
-        self.revised(now, State::Failed { failure }, None, Some(EventKind::Failed))
+        let revised = self.revised(now, State::Failed { failure }, None, Some(EventKind::Failed));
+        Change { image: revised.image.due_again(now), ..revised }
     }
 
     /// Nobody refers to these originals through this image any more; those keys are to be deleted.
@@ -269,28 +301,63 @@ impl Image {
         Ok(Some(Change { image, ..edited }))
     }
 
-    /// Gives the order to delete the image for good, wherever it stands. `None` if that was given already.
-    pub fn purge(&self, now: Time) -> Option<Change> {
-        if matches!(self.state, State::Purging { .. }) {
-            return None;
+    /// Gives the order to delete the image for good, before its time in the trash is up. `None` if that was given
+    /// already.
+    pub fn purge(&self, now: Time) -> Result<Option<Change>, NotInTrash> {
+        match &self.state {
+            State::Purging { .. } => return Ok(None),
+            State::Trashed { .. } => {}
+            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
+                return Err(NotInTrash);
+            }
         }
         let due = Due { at: now.after(PURGE_RETRY), kind: DueKind::Purge };
         let state = State::Purging { picture: self.original().cloned() };
         let edited = self.edited(now, state, Some(due), EventKind::Purging);
-        Some(Change { image: Self { replacement: None, ..edited.image }, ..edited })
+        Ok(Some(Change { image: Self { replacement: None, ..edited.image }, ..edited }))
     }
 
     /// Says something else of the image. `None` if it is what was said before.
     pub fn edit(
         &self, patch: &DetailsPatch, visibility: Option<Visibility>, now: Time,
-    ) -> Result<Option<Change>, Unfit> {
-        let details = self.details.patched(patch)?;
+    ) -> Result<Option<Change>, NotEditable> {
+        if matches!(self.state, State::Purging { .. }) {
+            return Err(NotEditable::BeingPurged);
+        }
+        let details = self.details.patched(patch).map_err(NotEditable::Unfit)?;
         let visibility = visibility.unwrap_or(self.visibility);
         if details == self.details && visibility == self.visibility {
             return Ok(None);
         }
         let edited = self.edited(now, self.state.clone(), self.due, EventKind::Updated);
-        Ok(Some(Change { image: Self { visibility, details, ..edited.image }, ..edited }))
+        let image = Self { visibility, details, ..edited.image };
+        if visibility == self.visibility {
+            return Ok(Some(Change { image, ..edited }));
+        }
+        // There may be variants, or a worker that is about to store some where it saw that they belong.
+        let image = Self { moving: true, ..image };
+        let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. });
+        let image = if settled { image.due_again(now) } else { image };
+        Ok(Some(Change { image, ..edited }))
+    }
+
+    /// The variants are where they belong. `None` as long as a worker may store more of them where it saw that
+    /// they belong when it began: what comes of its work gives the order again.
+    pub fn moved(&self, now: Time) -> Option<Change> {
+        let working = match &self.state {
+            State::Processing { .. } => true,
+            State::Trashed { picture, failure, .. } => picture.is_none() && failure.is_none(),
+            State::Ready { .. } => self.replacement.as_ref().is_some_and(|new| new.lease.is_some()),
+            State::Pending | State::Failed { .. } | State::Purging { .. } => false,
+        };
+        if working || !self.moving {
+            return None;
+        }
+        let revised = self.revised(now, self.state.clone(), self.due, None);
+        let image = Self { moving: false, ..revised.image };
+        let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. });
+        let image = if settled { image.due_again(now) } else { image };
+        Some(Change { image, ..revised })
     }
 
     /// What has to be done about an image that fell due.
@@ -334,11 +401,11 @@ impl Image {
                     },
                     now,
                 ),
-            State::Ready { .. } | State::Failed { .. }
-                if !self.superseded.is_empty() || !self.doomed.is_empty() =>
-            {
-                // Nobody carried out the order that came with the replacement: it is given again.
-                let revised = self.revised(now, self.state.clone(), None, Some(EventKind::Replaced));
+            State::Ready { .. } | State::Failed { .. } if self.is_untidy() => {
+                // Nobody carried out the order that came with the change: it is given again.
+                let replaced = !self.superseded.is_empty() || !self.doomed.is_empty();
+                let event = if replaced { EventKind::Replaced } else { EventKind::Updated };
+                let revised = self.revised(now, self.state.clone(), None, Some(event));
                 Change { image: revised.image.due_again(now), ..revised }
             }
             State::Ready { .. } | State::Failed { .. } => return Overdue::Nothing,
@@ -346,13 +413,17 @@ impl Image {
         Overdue::Change(Box::new(change))
     }
 
+    /// Whether objects are not where they belong.
+    const fn is_untidy(&self) -> bool {
+        !self.superseded.is_empty() || !self.doomed.is_empty() || self.moving
+    }
+
     /// When a timer has to look at a settled image: for new bytes that are under way, or old ones that are to
     /// be erased.
     #[must_use]
     fn due_again(self, now: Time) -> Self {
         let upload = self.replacement.as_ref().map(|new| Due { at: new.due_at, kind: DueKind::Upload });
-        let erase = (!self.superseded.is_empty() || !self.doomed.is_empty())
-            .then(|| Due { at: now.after(PURGE_RETRY), kind: DueKind::Erase });
+        let erase = self.is_untidy().then(|| Due { at: now.after(PURGE_RETRY), kind: DueKind::Erase });
         let due = [upload, erase].into_iter().flatten().min_by_key(|due| due.at);
         Self { due, ..self }
     }

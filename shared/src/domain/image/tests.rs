@@ -1,6 +1,7 @@
 //! The state machine, one rule at a time and under any order of commands.
 
 use super::*;
+use crate::domain::details::DetailsPatch;
 use proptest::prelude::*;
 use ulid::Ulid;
 
@@ -181,4 +182,43 @@ proptest! {
         let settled = matches!(change.image.state, State::Failed { .. } | State::Purging { .. });
         prop_assert!(settled);
     }
+}
+
+#[test]
+fn a_move_that_nobody_carried_out_is_ordered_again() {
+    let ready = reserved().become_ready(picture(), at(2)).image;
+    let hidden =
+        ready.edit(&DetailsPatch::default(), Some(Visibility::Public), at(3)).unwrap().unwrap().image;
+    let due = hidden.due.expect("a timer minds it");
+    assert_eq!(hidden.overdue(at(4)), Overdue::Nothing);
+    let Overdue::Change(again) = hidden.overdue(due.at) else { panic!("the order is given again") };
+    assert_eq!((again.event, again.image.moving), (Some(EventKind::Updated), true));
+    assert!(again.image.due.is_some_and(|next| due.at < next.at));
+    let moved = again.image.moved(due.at).expect("nobody works on it").image;
+    assert_eq!((moved.moving, moved.due), (false, None));
+    assert_eq!(moved.moved(due.at), None);
+}
+
+#[test]
+fn an_image_that_is_hidden_in_the_trash_keeps_its_day() {
+    let ready = reserved().become_ready(picture(), at(2)).image;
+    let trashed = ready.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+    let shown =
+        trashed.edit(&DetailsPatch::default(), Some(Visibility::Public), at(4)).unwrap().unwrap().image;
+    assert_eq!((shown.moving, shown.due), (true, trashed.due));
+    let moved = shown.moved(at(5)).unwrap().image;
+    assert_eq!((moved.moving, moved.due), (false, trashed.due));
+}
+
+#[test]
+fn only_what_is_in_the_trash_is_deleted_for_good_and_then_nothing_is_said_of_it() {
+    let ready = reserved().become_ready(picture(), at(2)).image;
+    for image in [reserved(), ready.clone()] {
+        assert_eq!(image.purge(at(3)), Err(NotInTrash));
+    }
+    let trashed = ready.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+    let purging = trashed.purge(at(4)).unwrap().unwrap().image;
+    assert_eq!(purging.purge(at(5)), Ok(None));
+    let edited = purging.edit(&DetailsPatch::default(), Some(Visibility::Public), at(5));
+    assert_eq!(edited, Err(NotEditable::BeingPurged));
 }

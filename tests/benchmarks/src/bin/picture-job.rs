@@ -66,7 +66,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As a function does it: from the bytes of the upload to those of all pictures.
+/// As a function does it: from the bytes of the upload to those of all pictures. Facts are not made of it: sharp
+/// makes none.
 fn render(
     upload: &[u8], outputs: &[(u32, OutputFormat)], quality: u8,
 ) -> Result<Vec<Vec<u8>>, imaging::Reject> {
@@ -75,8 +76,8 @@ fn render(
     let plan = |&(width, format): &(u32, OutputFormat)| recipe(width, format, quality).plan(&header);
     let plans: Vec<Plan> = outputs.iter().map(plan).collect();
     let budget = Budget { deadline: Instant::now() + Duration::from_mins(5), memory: 2 << 30 };
-    let rendered = imaging::render(upload, &header, &plans, &budget)?;
-    Ok(rendered.pictures.into_iter().map(|picture| picture.bytes).collect())
+    let pictures = imaging::pictures(upload, &header, &plans, None, &budget)?;
+    Ok(pictures.into_iter().map(|picture| picture.bytes).collect())
 }
 
 /// What this process has used of all CPUs, in user mode and in the kernel.

@@ -53,7 +53,8 @@ impl Peers {
     /// Builds one program and installs the other, if there is a Node to run it.
     pub async fn prepare() -> Result<Self, Failure> {
         note("Building the engine's side (cargo build --release -p benchmarks --bin picture-job).");
-        let engine = Binaries::build_own("picture-job").await?;
+        let (assembly, how) = assembly().await;
+        let engine = Binaries::build_own("picture-job", assembly).await?;
         let engine = engine.find("picture-job")?.to_owned();
         let target = engine.ancestors().nth(2).ok_or("the build has no directory")?;
         let (sharp, versions) = match install(&target.join("peers/sharp")).await {
@@ -63,7 +64,7 @@ impl Peers {
                 (None, "without sharp".to_owned())
             }
         };
-        Ok(Self { engine, sharp, versions })
+        Ok(Self { engine, sharp, versions: format!("{versions}; AVIF {how}") })
     }
 
     /// Starts a side. `None` if it is not there.
@@ -123,6 +124,22 @@ impl Peer {
         drop(self.orders);
         timeout(PATIENCE, self.child.wait()).await??;
         Ok(())
+    }
+}
+
+/// With what arguments AVIF is built as fast as this machine can build it, and what that is called. On aarch64
+/// nothing has to be asked for.
+async fn assembly() -> (&'static [&'static str], &'static str) {
+    let assembles = cfg!(target_arch = "aarch64");
+    let nasm = cfg!(target_arch = "x86_64") && {
+        let mut nasm = Command::new("nasm");
+        nasm.arg("-v");
+        succeed(nasm).await.is_ok()
+    };
+    match (assembles, nasm) {
+        (true, _) => (&[], "with assembly"),
+        (false, true) => (&["--features", "imaging/nasm"], "with assembly"),
+        (false, false) => (&[], "without assembly, as there is no nasm"),
     }
 }
 

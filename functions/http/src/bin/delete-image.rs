@@ -1,0 +1,145 @@
+//! `DELETE /v1/trash/{image}`: deletes an image for good, before its time in the trash is up: its bytes, its variants
+//! and its rows. Nothing that is not in the trash can be lost by one request.
+//!
+//! The order is written here; `purge-image` carries it out. Once it is written there is no way back.
+
+use lambda_http::{Body, Request, Response};
+use shared::domain::image::Image;
+use shared::domain::{Clock, EventId, Ids, Scope};
+use shared::http::{Caller, Problem, accepted, if_match, path_parameter};
+use shared::platform::{Environment, serve};
+use shared::store::{CommitImage, FindImage, edit_image};
+
+async fn delete_image(
+    images: &(impl FindImage + CommitImage), ids: &impl Ids, clock: &impl Clock, request: Request,
+) -> Result<Response<Body>, Problem> {
+    let caller = Caller::from_request(&request)?.require(Scope::WriteImages)?;
+    let image = path_parameter(&request, "image", "image")?;
+    let expected = if_match(&request)?;
+    let (event, now) = (EventId::new(ids.ulid()), clock.now());
+    let decide = |image: &Image| Ok(image.purge(now)?);
+    edit_image(images, (&caller.access(), image), event, expected.as_deref(), decide).await?;
+    Ok(accepted())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Environment::load()?;
+    let (images, random, clock) = (env.store()?, env.random(), env.clock());
+    let (images, random, clock) = (&images, &random, &clock);
+    serve(move |request| delete_image(images, random, clock, request)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use shared::domain::details::Details;
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::image::{Change, Declared, DueKind, NewImage, Picture, State};
+    use shared::domain::{EventKind, ImageId, ProjectId, Time, UploadId, Visibility};
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    struct Table {
+        image: Mutex<Image>,
+        written: Mutex<Vec<Change>>,
+    }
+
+    impl FindImage for Table {
+        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            let image = self.image.lock().unwrap().clone();
+            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
+        }
+    }
+
+    impl CommitImage for Table {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            let mut image = self.image.lock().unwrap();
+            assert_eq!(before, Some(&*image));
+            *image = change.image.clone();
+            self.written.lock().unwrap().push(change.clone());
+            Ok(())
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn event() -> Value {
+        serde_json::from_str(include_str!("../../../../events/delete-image.json")).unwrap()
+    }
+
+    /// The image that the event is about, at version 1.
+    fn image(state: State) -> Image {
+        let event = event();
+        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
+        let project = serde_json::from_value(project.clone()).unwrap();
+        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
+        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
+        let owner = Some("anna".parse().unwrap());
+        let new = NewImage { declared, visibility: Visibility::Private, owner, details };
+        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
+        Image { state, revision: 2, due: None, ..image }
+    }
+
+    fn trashed() -> State {
+        let trashed_at = Time::from_secs(9);
+        State::Trashed { trashed_at, picture: Some(Picture::default()), failure: None }
+    }
+
+    fn table(state: State) -> Table {
+        Table { image: Mutex::new(image(state)), written: Mutex::default() }
+    }
+
+    async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        delete_image(table, &SystemRandom, &At(Time::from_secs(50)), request).await
+    }
+
+    #[tokio::test]
+    async fn the_order_is_given_once_and_a_timer_gives_it_again() {
+        let table = table(trashed());
+        let mut event = event();
+        event["headers"].as_object_mut().unwrap().remove("if-match");
+        assert_eq!(answer(&table, &event).await.unwrap().status(), 202);
+        assert_eq!(answer(&table, &event).await.unwrap().status(), 202);
+        let written = table.written.into_inner().unwrap();
+        let [Change { image, event: Some(EventKind::Purging), .. }] = written.as_slice() else {
+            panic!("one change with its event: {written:?}")
+        };
+        assert!(matches!(image.state, State::Purging { picture: Some(_) }));
+        assert_eq!(image.due.map(|due| due.kind), Some(DueKind::Purge));
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_not_in_the_trash_is_lost() {
+        let ready = State::Ready { picture: Picture::default() };
+        let mut stale = event();
+        stale["headers"]["if-match"] = json!("\"7.0\"");
+        let mut bert = event();
+        bert["requestContext"]["authorizer"]["lambda"]["user"] = json!("bert");
+        let mut scope = event();
+        scope["requestContext"]["authorizer"]["lambda"]["scopes"] = json!("images:read");
+        for (state, event, status, code) in [
+            (ready, event(), 409, "conflict"),
+            (State::Pending, event(), 409, "conflict"),
+            (trashed(), stale, 412, "stale"),
+            (trashed(), bert, 404, "not-found"),
+            (trashed(), scope, 403, "forbidden"),
+        ] {
+            let table = table(state);
+            let problem = answer(&table, &event).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
+            assert!(table.written.into_inner().unwrap().is_empty());
+        }
+    }
+}

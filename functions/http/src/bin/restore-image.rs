@@ -1,0 +1,212 @@
+//! `POST /v1/images/{image}/restore`: brings an image back from the trash as it was. One that is not there stays as
+//! it is, so restoring twice is restoring once.
+
+use lambda_http::{Body, Request, Response};
+use shared::domain::image::Image;
+use shared::domain::{Clock, Ids};
+use shared::http::{Problem, image_answer};
+use shared::platform::{Edit, Environment, edit_once, serve};
+use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
+
+async fn restore_image(
+    images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt), projects: &impl FindProject,
+    ids: &impl Ids, clock: &impl Clock, request: Request,
+) -> Result<Response<Body>, Problem> {
+    let edit = Edit::from_request(&request, ids, clock)?;
+    let project = projects.find_project(edit.caller.project, edit.now).await?;
+    let project = project.ok_or_else(|| Problem::not_found("project"))?;
+    let image = edit_once(images, &edit, |image: &Image| Ok(image.restore(edit.now)?)).await?;
+    image_answer(&image, &project, edit.now)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Environment::load()?;
+    let (images, random, clock) = (env.store()?, env.random(), env.clock());
+    let projects = KnownProjects::new(images.clone());
+    let (images, projects, random, clock) = (&images, &projects, &random, &clock);
+    serve(move |request| restore_image(images, projects, random, clock, request)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::http::header;
+    use serde_json::{Value, json};
+    use shared::domain::details::Details;
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::idempotency::{Attempt, Record};
+    use shared::domain::image::{Change, Declared, Failure, NewImage, Picture, State};
+    use shared::domain::{
+        EventId, EventKind, ImageId, Project, ProjectId, Secret, Time, Unavailable, UploadId, Visibility,
+    };
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    struct World {
+        image: Mutex<Image>,
+        written: Mutex<Vec<Change>>,
+        records: Mutex<Vec<Record>>,
+    }
+
+    impl FindImage for World {
+        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            let image = self.image.lock().unwrap().clone();
+            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
+        }
+    }
+
+    impl CommitImage for World {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            let mut image = self.image.lock().unwrap();
+            if let Some(record) = &change.once {
+                let mut records = self.records.lock().unwrap();
+                if let Some(known) = records.iter().find(|known| known.attempt.key == record.attempt.key) {
+                    return Err(CommitError::Repeated(Box::new(known.clone())));
+                }
+                records.push(record.clone());
+            }
+            assert_eq!(before, Some(&*image));
+            *image = change.image.clone();
+            self.written.lock().unwrap().push(change.clone());
+            Ok(())
+        }
+    }
+
+    impl RecallAttempt for World {
+        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
+            let records = self.records.lock().unwrap();
+            Ok(records.iter().find(|record| record.attempt.key == attempt.key).cloned())
+        }
+    }
+
+    impl RecordAttempt for World {
+        async fn record_attempt(&self, record: &Record, _: Time) -> Result<Option<Record>, Unavailable> {
+            let known = self.recall_attempt(&record.attempt, Time::from_secs(0)).await?;
+            if known.is_none() {
+                self.records.lock().unwrap().push(record.clone());
+            }
+            Ok(known)
+        }
+    }
+
+    impl FindProject for World {
+        async fn find_project(&self, id: ProjectId, _: Time) -> Result<Option<Project>, Unavailable> {
+            let signing_keys = vec![Secret::new([1; 32])];
+            Ok(Some(Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))))
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn event() -> Value {
+        serde_json::from_str(include_str!("../../../../events/restore-image.json")).unwrap()
+    }
+
+    /// The image that the event is about, at version 1.
+    fn image(state: State) -> Image {
+        let event = event();
+        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
+        let project = serde_json::from_value(project.clone()).unwrap();
+        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
+        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
+        let owner = Some("anna".parse().unwrap());
+        let new = NewImage { declared, visibility: Visibility::Private, owner, details };
+        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
+        Image { state, revision: 2, due: None, ..image }
+    }
+
+    fn world(state: State) -> World {
+        World { image: Mutex::new(image(state)), written: Mutex::default(), records: Mutex::default() }
+    }
+
+    /// An image that was in this state when it was trashed.
+    fn trashed(state: State) -> World {
+        let trashed = image(state).trash(Duration::from_secs(100), Time::from_secs(9)).unwrap().unwrap();
+        World { image: Mutex::new(trashed.image), ..world(State::Pending) }
+    }
+
+    async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        restore_image(world, world, &SystemRandom, &At(Time::from_secs(50)), request).await
+    }
+
+    fn document(response: &Response<Body>) -> Value {
+        let Body::Text(text) = response.body() else { panic!("the answer is text") };
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_image_is_again_what_it_was() {
+        let failure = Failure { code: "too-large".into(), detail: "Too large.".into(), retryable: false };
+        let ready = State::Ready { picture: Picture::default() };
+        for (state, waits) in [(ready, false), (State::Failed { failure }, false), (State::Pending, true)] {
+            let world = trashed(state.clone());
+            let response = answer(&world, &event()).await.unwrap();
+            assert!(response.headers()[header::ETAG].to_str().unwrap().starts_with("\"3.2"));
+            let shown = document(&response);
+            assert_eq!((&shown["state"], shown.get("purge_at")), (&json!(state.name()), None));
+            let written = world.written.into_inner().unwrap();
+            let [Change { image, event: Some(EventKind::Restored), .. }] = written.as_slice() else {
+                panic!("one change with its event: {written:?}")
+            };
+            assert_eq!((&image.state, image.due.is_some()), (&state, waits));
+        }
+    }
+
+    #[tokio::test]
+    async fn restoring_twice_is_restoring_once() {
+        let world = trashed(State::Pending);
+        let mut twice = event();
+        twice["headers"].as_object_mut().unwrap().remove("if-match");
+        assert_eq!(answer(&world, &twice).await.unwrap().status(), 200);
+        assert_eq!(answer(&world, &twice).await.unwrap().status(), 200);
+        assert_eq!(world.written.into_inner().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_sent_again_does_not_undo_what_came_after_it() {
+        let world = trashed(State::Pending);
+        let mut attempt = event();
+        attempt["headers"]["idempotency-key"] = json!("attempt-1");
+        answer(&world, &attempt).await.unwrap();
+        let restored = world.image.lock().unwrap().clone();
+        let again = restored.trash(Duration::from_secs(100), Time::from_secs(60)).unwrap().unwrap().image;
+        *world.image.lock().unwrap() = again;
+        assert_eq!(document(&answer(&world, &attempt).await.unwrap())["state"], "trashed");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_restored_has_a_problem_of_its_own() {
+        let mut stale = event();
+        stale["headers"]["if-match"] = json!("\"1.2\"");
+        let mut bert = event();
+        bert["requestContext"]["authorizer"]["lambda"]["user"] = json!("bert");
+        let mut scope = event();
+        scope["requestContext"]["authorizer"]["lambda"]["scopes"] = json!("images:read");
+        let purging = World {
+            image: Mutex::new(Image { version: 2, ..image(State::Purging { picture: None }) }),
+            ..trashed(State::Pending)
+        };
+        for (world, event, status, code) in [
+            (trashed(State::Pending), stale, 412, "stale"),
+            (trashed(State::Pending), bert, 404, "not-found"),
+            (trashed(State::Pending), scope, 403, "forbidden"),
+            (purging, event(), 410, "gone"),
+        ] {
+            let problem = answer(&world, &event).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
+            assert!(world.written.into_inner().unwrap().is_empty());
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! `PATCH /v1/images/{image}`: says something else of an image, as a merge patch (RFC 7396): what is absent stays,
+//! what is `null` goes, and metadata is merged member by member.
+//!
+//! Who sends `If-Match` loses no other edit. Who does not, wins. Where the image is shown to others from now on, or
+//! no longer, `move-variants` carries its variants over; who may see them goes by the image's row at once.
+
+use lambda_http::{Body, Request, Response};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use shared::domain::details::{AltText, DetailsPatch, FocalPoint, Tags, Title, given};
+use shared::domain::image::Image;
+use shared::domain::{Clock, Ids, Visibility};
+use shared::http::{Problem, image_answer, merge_patch};
+use shared::platform::{Edit, Environment, edit_once, serve};
+use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImagePatch {
+    #[serde(default, deserialize_with = "given")]
+    title: Option<Option<Title>>,
+    #[serde(default, deserialize_with = "given")]
+    alt: Option<Option<AltText>>,
+    #[serde(default, deserialize_with = "given")]
+    tags: Option<Option<Tags>>,
+    #[serde(default, deserialize_with = "given")]
+    focal_point: Option<Option<FocalPoint>>,
+    #[serde(default, deserialize_with = "given")]
+    metadata: Option<Option<Map<String, Value>>>,
+    #[serde(default, deserialize_with = "not_null")]
+    visibility: Option<Visibility>,
+}
+
+/// Every image has one, so it cannot be removed.
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Visibility>, D::Error> {
+    Visibility::deserialize(deserializer).map(Some)
+}
+
+async fn update_image(
+    images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt), projects: &impl FindProject,
+    ids: &impl Ids, clock: &impl Clock, request: Request,
+) -> Result<Response<Body>, Problem> {
+    let edit = Edit::from_request(&request, ids, clock)?;
+    let ImagePatch { title, alt, tags, focal_point, metadata, visibility } = merge_patch(&request)?;
+    let patch = DetailsPatch { title, alt, tags, focal_point, metadata };
+    let project = projects.find_project(edit.caller.project, edit.now).await?;
+    let project = project.ok_or_else(|| Problem::not_found("project"))?;
+    let decide = |image: &Image| Ok(image.edit(&patch, visibility, edit.now)?);
+    let image = edit_once(images, &edit, decide).await?;
+    image_answer(&image, &project, edit.now)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Environment::load()?;
+    let (images, random, clock) = (env.store()?, env.random(), env.clock());
+    let projects = KnownProjects::new(images.clone());
+    let (images, projects, random, clock) = (&images, &projects, &random, &clock);
+    serve(move |request| update_image(images, projects, random, clock, request)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::http::header;
+    use serde_json::json;
+    use shared::domain::details::Details;
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::idempotency::{Attempt, Record};
+    use shared::domain::image::{Change, Declared, Lease, NewImage, Picture, State};
+    use shared::domain::{
+        EventId, EventKind, ImageId, Project, ProjectId, Secret, Time, Unavailable, UploadId,
+    };
+    use shared::platform::SystemRandom;
+    use std::sync::Mutex;
+
+    struct World {
+        image: Mutex<Image>,
+        written: Mutex<Vec<Change>>,
+        records: Mutex<Vec<Record>>,
+    }
+
+    impl FindImage for World {
+        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
+            let image = self.image.lock().unwrap().clone();
+            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
+        }
+    }
+
+    impl CommitImage for World {
+        async fn commit_image(
+            &self, before: Option<&Image>, change: &Change, _: EventId,
+        ) -> Result<(), CommitError> {
+            let mut image = self.image.lock().unwrap();
+            if let Some(record) = &change.once {
+                let mut records = self.records.lock().unwrap();
+                if let Some(known) = records.iter().find(|known| known.attempt.key == record.attempt.key) {
+                    return Err(CommitError::Repeated(Box::new(known.clone())));
+                }
+                records.push(record.clone());
+            }
+            assert_eq!(before, Some(&*image));
+            *image = change.image.clone();
+            self.written.lock().unwrap().push(change.clone());
+            Ok(())
+        }
+    }
+
+    impl RecallAttempt for World {
+        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
+            let records = self.records.lock().unwrap();
+            Ok(records.iter().find(|record| record.attempt.key == attempt.key).cloned())
+        }
+    }
+
+    impl RecordAttempt for World {
+        async fn record_attempt(&self, record: &Record, _: Time) -> Result<Option<Record>, Unavailable> {
+            let known = self.recall_attempt(&record.attempt, Time::from_secs(0)).await?;
+            if known.is_none() {
+                self.records.lock().unwrap().push(record.clone());
+            }
+            Ok(known)
+        }
+    }
+
+    impl FindProject for World {
+        async fn find_project(&self, id: ProjectId, _: Time) -> Result<Option<Project>, Unavailable> {
+            let signing_keys = vec![Secret::new([1; 32])];
+            Ok(Some(Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))))
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn event() -> Value {
+        serde_json::from_str(include_str!("../../../../events/update-image.json")).unwrap()
+    }
+
+    fn event_with(patch: &Value) -> Value {
+        let mut event = event();
+        event["body"] = json!(patch.to_string());
+        event["headers"].as_object_mut().unwrap().remove("if-match");
+        event
+    }
+
+    /// The image that the event is about, at version 1.
+    fn image(state: State) -> Image {
+        let event = event();
+        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
+        let project = serde_json::from_value(project.clone()).unwrap();
+        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
+        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
+        let owner = Some("anna".parse().unwrap());
+        let new = NewImage { declared, visibility: Visibility::Private, owner, details };
+        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
+        Image { state, revision: 2, due: None, ..image }
+    }
+
+    fn world(state: State) -> World {
+        World { image: Mutex::new(image(state)), written: Mutex::default(), records: Mutex::default() }
+    }
+
+    fn ready() -> State {
+        State::Ready { picture: Picture::default() }
+    }
+
+    async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        update_image(world, world, &SystemRandom, &At(Time::from_secs(50)), request).await
+    }
+
+    fn document(response: &Response<Body>) -> Value {
+        let Body::Text(text) = response.body() else { panic!("the answer is text") };
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_patch_is_answered_with_the_whole_image_and_its_new_tag() {
+        let world = world(ready());
+        let response = answer(&world, &event()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(response.headers()[header::ETAG].to_str().unwrap().starts_with("\"2.2"));
+        let shown = document(&response);
+        assert_eq!((&shown["title"], &shown["version"]), (&json!("Harbour at dawn"), &json!(2)));
+        assert_eq!(shown["tags"], json!(["boats", "sea"]));
+        assert_eq!(shown["state"], "ready");
+        let written = world.written.into_inner().unwrap();
+        let [Change { image, event: Some(EventKind::Updated), .. }] = written.as_slice() else {
+            panic!("one change with its event: {written:?}")
+        };
+        assert_eq!((image.visibility, image.moving, image.due), (Visibility::Private, false, None));
+    }
+
+    #[tokio::test]
+    async fn null_removes_and_what_is_absent_stays() {
+        let world = world(ready());
+        let shown = document(&answer(&world, &event_with(&json!({ "alt": "Boats" }))).await.unwrap());
+        assert_eq!((&shown["title"], &shown["alt"]), (&json!("Harbour"), &json!("Boats")));
+        let shown = document(&answer(&world, &event_with(&json!({ "title": null }))).await.unwrap());
+        assert_eq!((shown.get("title"), &shown["alt"]), (None, &json!("Boats")));
+    }
+
+    #[tokio::test]
+    async fn a_patch_that_changes_nothing_writes_nothing() {
+        let world = world(ready());
+        for patch in [json!({}), json!({ "title": "Harbour", "visibility": "private", "tags": [] })] {
+            let response = answer(&world, &event_with(&patch)).await.unwrap();
+            assert!(response.headers()[header::ETAG].to_str().unwrap().starts_with("\"1.2"));
+        }
+        assert!(world.written.into_inner().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_knows_an_old_version_is_told_the_new_one() {
+        let world = world(ready());
+        let mut event = event_with(&json!({ "title": "Quay" }));
+        event["headers"]["if-match"] = json!("\"1.0\"");
+        assert!(answer(&world, &event).await.is_ok(), "functions' revisions are no edits");
+        event["body"] = json!(json!({ "title": "Pier" }).to_string());
+        let problem = answer(&world, &event).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (412, "stale"));
+        assert_eq!(problem.into_response("r").headers()[header::ETAG], "\"2.2\"");
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_shown_to_others_has_its_variants_moved_and_a_timer_that_minds_it() {
+        let lease = Lease { owner: "worker".into(), until: Time::from_secs(90) };
+        for (state, due) in [(ready(), true), (State::Processing { lease }, false), (State::Pending, false)] {
+            let world = world(state);
+            answer(&world, &event_with(&json!({ "visibility": "public" }))).await.unwrap();
+            let image = world.image.into_inner().unwrap();
+            assert_eq!((image.visibility, image.moving), (Visibility::Public, true));
+            assert_eq!(image.due.is_some(), due, "an upload that is awaited has a timer of its own");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_sent_again_takes_effect_once() {
+        let world = world(ready());
+        let mut first = event_with(&json!({ "title": "Quay" }));
+        first["headers"]["idempotency-key"] = json!("attempt-1");
+        first["headers"]["if-match"] = json!("\"1.2\"");
+        answer(&world, &first).await.unwrap();
+        answer(&world, &event_with(&json!({ "title": "Pier" }))).await.unwrap();
+        let again = document(&answer(&world, &first).await.unwrap());
+        assert_eq!((&again["title"], &again["version"]), (&json!("Pier"), &json!(3)));
+        assert_eq!(world.written.lock().unwrap().len(), 2);
+        first["body"] = json!(json!({ "title": "Mole" }).to_string());
+        assert_eq!(answer(&world, &first).await.unwrap_err().code(), "idempotency-mismatch");
+    }
+
+    #[tokio::test]
+    async fn what_changed_nothing_changes_nothing_when_it_is_sent_again() {
+        let world = world(ready());
+        let mut same = event_with(&json!({ "title": "Harbour" }));
+        same["headers"]["idempotency-key"] = json!("attempt-1");
+        answer(&world, &same).await.unwrap();
+        answer(&world, &event_with(&json!({ "title": "Pier" }))).await.unwrap();
+        assert_eq!(document(&answer(&world, &same).await.unwrap())["title"], "Pier");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_refused() {
+        for (patch, pointer) in [
+            (json!({ "title": "" }), Some("/title")),
+            (json!({ "title": 7 }), Some("/title")),
+            (json!({ "alt": "x".repeat(1001) }), Some("/alt")),
+            (json!({ "tags": "sea" }), Some("/tags")),
+            (json!({ "tags": ["x".repeat(51)] }), Some("/tags/0")),
+            (json!({ "focal_point": { "x": 2, "y": 0 } }), Some("/focal_point")),
+            (json!({ "focal_point": { "x": 0.5 } }), Some("/focal_point")),
+            (json!({ "metadata": [] }), Some("/metadata")),
+            (json!({ "metadata": { "x": "y".repeat(2048) } }), None),
+            (json!({ "visibility": null }), Some("/visibility")),
+            (json!({ "visibility": "secret" }), Some("/visibility")),
+            (json!({ "owner": "bert" }), Some("/owner")),
+            (json!({ "state": "ready" }), Some("/state")),
+            (json!([]), Some("")),
+        ] {
+            let world = world(ready());
+            let problem = answer(&world, &event_with(&patch)).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (400, "invalid-request"), "{patch}");
+            let document = document(&problem.into_response("r"));
+            assert_eq!(document["errors"][0]["pointer"].as_str(), pointer, "{patch}: {document}");
+            assert!(world.written.into_inner().unwrap().is_empty());
+        }
+        let mut event = event();
+        event["headers"]["content-type"] = json!("text/plain");
+        assert_eq!(answer(&world(ready()), &event).await.unwrap_err().status(), 415);
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_not_theirs_is_not_there() {
+        let other = Image { project: ProjectId::new(7.into()), ..image(ready()) };
+        let world_of = |image| World { image: Mutex::new(image), ..world(ready()) };
+        let mut bert = event();
+        bert["requestContext"]["authorizer"]["lambda"]["user"] = json!("bert");
+        let mut anna = event();
+        anna["requestContext"]["authorizer"]["lambda"]["user"] = json!("anna");
+        assert!(answer(&world(ready()), &anna).await.is_ok());
+        for (world, event) in [(world_of(other), event()), (world(ready()), bert)] {
+            let problem = answer(&world, &event).await.unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code()), (404, "not-found"));
+            assert!(world.written.into_inner().unwrap().is_empty());
+        }
+        let purging = world(State::Purging { picture: None });
+        assert_eq!(answer(&purging, &event()).await.unwrap_err().code(), "gone");
+        let mut scope = event();
+        scope["requestContext"]["authorizer"]["lambda"]["scopes"] = json!("images:read uploads:create");
+        assert_eq!(answer(&world(ready()), &scope).await.unwrap_err().code(), "forbidden");
+    }
+}
