@@ -8,6 +8,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
+use utoipa::openapi::{ArrayBuilder, Object, ObjectBuilder, Ref, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A value that does not fit, and what would.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct Unfit(String);
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, 1..=$longest:literal) => {
+    ($(#[$doc:meta])* $name:ident, 1..=$longest:literal, $meaning:literal, $example:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "String", try_from = "String")]
@@ -66,24 +69,57 @@ macro_rules! text {
                 f.write_str(&self.0)
             }
         }
+
+        impl Described for $name {
+            const MEANING: &str = $meaning;
+            const LONGEST: usize = $longest;
+            const EXAMPLE: &str = $example;
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                described::<Self>(r"^\s*{text}\s*$").into()
+            }
+        }
+
+        impl ToSchema for $name {}
     };
+}
+
+/// What the reference says of a text.
+trait Described {
+    const MEANING: &str;
+    const LONGEST: usize;
+    const EXAMPLE: &str;
+}
+
+/// A text: so many characters, none of them a control character, and white space around it, which is cut off. (So
+/// its length is a part of the pattern: a `maxLength` would count what is cut off.)
+fn described<T: Described>(pattern: &str) -> ObjectBuilder {
+    let (any, visible) = (r"[^\x00-\x1f\x7f-\x9f]", r"[^\s\x00-\x1f\x7f-\x9f]");
+    let text = format!("{visible}({any}{{0,{}}}{visible})?", T::LONGEST - 2);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(format!("{} At most {} characters.", T::MEANING, T::LONGEST)))
+        .pattern(Some(pattern.replace("{text}", &text)))
+        .examples([T::EXAMPLE])
 }
 
 text!(
     /// What people call an image. Longer titles are descriptions.
-    Title, 1..=200
+    Title, 1..=200, "What people call the image.", "Harbour at dawn"
 );
 text!(
     /// What an image shows, for who cannot see it.
-    AltText, 1..=1000
+    AltText, 1..=1000, "What the image shows, for who cannot see it.", "Fishing boats at a quay, before sunrise"
 );
 text!(
     /// A word that images are found by.
-    Tag, 1..=50
+    Tag, 1..=50, "A word that images are found by.", "harbour"
 );
 text!(
     /// A user of the application, as its issuer of tokens calls them.
-    UserId, 1..=128
+    UserId, 1..=128, "A user of your application, as its issuer of tokens calls them.", "auth0|5f7c8ec7c33c6c004bbafe82"
 );
 
 /// The tags of an image. Each is a row and a count in one transaction, which has a hundred writes at most.
@@ -134,11 +170,31 @@ impl From<Tags> for BTreeSet<Tag> {
     }
 }
 
+impl PartialSchema for Tags {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new()
+            .items(Ref::from_schema_name(Tag::name()))
+            .max_items(Some(Self::MOST))
+            .description(Some("Words that images are found by."))
+            .examples([["harbour", "dawn"]])
+            .into()
+    }
+}
+
+impl ToSchema for Tags {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Tag::name().into_owned(), Tag::schema()));
+    }
+}
+
 /// The place in a picture that must not be cut off, in parts of its width and height: 0 is left and top.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Point")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, try_from = "Point")]
+#[schema(examples(json!({ "x": 0.5, "y": 0.33 })))]
 pub struct FocalPoint {
+    #[schema(minimum = 0, maximum = 1)]
     x: f64,
+    #[schema(minimum = 0, maximum = 1)]
     y: f64,
 }
 
@@ -153,8 +209,10 @@ impl FocalPoint {
     /// A point of the picture.
     pub fn new(x: f64, y: f64) -> Result<Self, Unfit> {
         let inside = |value: f64| (0.0..=1.0).contains(&value);
+        // Finer than any pixel, and no smaller than the numbers that the table takes (1e-130).
+        let rounded = |value: f64| (value * 1e6).round() / 1e6;
         if inside(x) && inside(y) {
-            Ok(Self { x, y })
+            Ok(Self { x: rounded(x), y: rounded(y) })
         } else {
             Err(Unfit("have `x` and `y` from 0 to 1".into()))
         }
@@ -183,6 +241,20 @@ impl TryFrom<Point> for FocalPoint {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
 pub struct Metadata(serde_json::Map<String, serde_json::Value>);
+
+impl PartialSchema for Metadata {
+    fn schema() -> RefOr<Schema> {
+        let said = "What your application keeps with the image: at most 2 KB as JSON, nested 8 levels deep.";
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some(said))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .examples([serde_json::json!({ "order": 1817 })])
+            .into()
+    }
+}
+
+impl ToSchema for Metadata {}
 
 impl Metadata {
     /// How many bytes it may have as JSON.
@@ -317,6 +389,14 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
+/// How [`unless_blank`] is described.
+#[expect(private_bounds, reason = "the texts of this module, and no others")]
+pub fn or_blank<T: Described>() -> Object {
+    described::<T>(r"^\s*({text})?\s*$")
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .build()
+}
+
 /// Reads a blank text as none: forms send what nobody filled in.
 pub fn unless_blank<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -362,6 +442,13 @@ mod tests {
     fn patched(patch: serde_json::Value) -> serde_json::Value {
         let patch: DetailsPatch = serde_json::from_value(patch).unwrap();
         serde_json::to_value(details().patched(&patch).unwrap()).unwrap()
+    }
+
+    /// Such a number is refused by the table, and that looked like an outage.
+    #[test]
+    fn a_focal_point_too_small_for_the_table_is_the_corner() {
+        let point: FocalPoint = serde_json::from_str(r#"{"x":5.8e-267,"y":0.123456789}"#).unwrap();
+        assert_eq!((point.x(), point.y()), (0.0, 0.123_457));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Time;
 
@@ -61,6 +63,20 @@ macro_rules! id {
                 text.parse()
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let example = concat!($prefix, "_01M7Y7HNH0M6P1S3V5X7Z9B2DF");
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .description(Some(concat!("`", $prefix, "_` and a ULID, which sorts by creation time.")))
+                    .pattern(Some(concat!("^", $prefix, "_[0-7][0-9A-HJKMNP-TV-Z]{25}$")))
+                    .examples([example])
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
     };
 }
 

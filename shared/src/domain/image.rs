@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::details::{Details, Unfit, UserId};
 use super::idempotency::Record;
@@ -26,7 +27,7 @@ const PROCESSING_GRACE: Duration = Duration::from_hours(1);
 const PURGE_RETRY: Duration = Duration::from_hours(1);
 
 /// Who may see the pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
     /// Whoever has a signed path.
@@ -131,16 +132,17 @@ pub struct Original {
 }
 
 /// A colour of a picture, and how much of it there is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Swatch {
     /// `#rrggbb`.
+    #[schema(pattern = "^#[0-9a-f]{6}$")]
     pub color: String,
     /// In thousandths.
     pub permille: u16,
 }
 
 /// When, with what and by whom a picture was taken, as far as the camera said.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Capture {
     /// When, by the camera's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,7 +168,7 @@ pub struct Capture {
 }
 
 /// A camera's settings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Exposure {
     /// Seconds, as photographers write them: `1/250`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,7 +191,7 @@ pub struct Exposure {
 }
 
 /// A place on Earth (WGS 84).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Location {
     /// Degrees north.
     pub latitude: f64,

@@ -6,6 +6,7 @@ use hmac::{Hmac, Mac as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use utoipa::ToSchema;
 
 use super::details::Tag;
 use super::{ImageId, KeyId, Project, ProjectId, Time, UserId};
@@ -133,7 +134,7 @@ impl Query for TagQuery {
 }
 
 /// A tag, and how many live images have it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TagCount {
     /// The tag.
     pub tag: Tag,

@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A rung of the eager ladder: the width that its name says, or the picture's own if that is smaller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PresetName {
     /// 160 pixels wide.
@@ -48,7 +50,7 @@ impl fmt::Display for PresetName {
 }
 
 /// The formats that variants are stored in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VariantFormat {
     /// WebP, the format of the whole ladder.
@@ -120,6 +122,19 @@ impl FromStr for PictureName {
         Ok(Self { preset, format })
     }
 }
+
+impl PartialSchema for PictureName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A preset, and the format; without one, the format is negotiated by `Accept`."))
+            .pattern(Some(r"^w(160|320|640|1280|2048)(\.(webp|jpg|png))?$"))
+            .examples(["w640.webp", "w640"])
+            .into()
+    }
+}
+
+impl ToSchema for PictureName {}
 
 /// A stored rendering.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What a list shows of an image.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::details::{AltText, Title};
 use super::image::Image;
@@ -34,7 +35,7 @@ pub struct ImageSummary {
 }
 
 /// What a list shows of a picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PictureSummary {
     /// Pixels across.
     pub width: u32,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A point in time, to the millisecond.
 ///
@@ -98,6 +100,19 @@ impl TryFrom<String> for Time {
         text.parse::<Timestamp>().map(|t| Self::from_millis(t.as_millisecond()))
     }
 }
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339, UTC, with milliseconds."))
+            .examples(["2026-11-21T05:00:00.000Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Time {}
 
 /// What time it is, so that tests can say.
 pub trait Clock {

@@ -5,7 +5,7 @@ use std::error::Error;
 use ::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::domain::Unavailable;
 use crate::domain::error::{
@@ -14,12 +14,33 @@ use crate::domain::error::{
 };
 
 /// A field that is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where, as a JSON pointer (RFC 6901); empty for the whole body.
     pub pointer: String,
     /// What is expected there.
     pub detail: String,
+}
+
+/// A problem as it is answered (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// Names the kind of problem; relative to this API.
+    r#type: String,
+    /// The status, in words.
+    title: &'a str,
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// The stable name of the problem, for programs.
+    code: &'a str,
+    /// What is wrong, and what to do about it, for people.
+    detail: &'a str,
+    /// The id of this request. Tell us when you ask about it.
+    instance: &'a str,
+    /// The fields that are not what they should be.
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
 }
 
 /// An answer that is not what the caller hoped for, and what to do about it.
@@ -155,18 +176,18 @@ impl Problem {
 
     /// The answer. `instance` is the request's id, by which the log is searched.
     pub fn into_response(self, instance: &str) -> Response<Body> {
-        let mut document = json!({
-            "type": format!("/problems/{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "instance": instance,
-        });
-        if !self.errors.is_empty() {
-            document["errors"] = json!(self.errors);
-        }
-        let mut response = Response::new(Body::Text(document.to_string()));
+        let document = ProblemDocument {
+            r#type: format!("/problems/{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            instance,
+            errors: &self.errors,
+        };
+        // A document of texts and a number can always be written.
+        let text = serde_json::to_string(&document).unwrap_or_default();
+        let mut response = Response::new(Body::Text(text));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -302,6 +323,7 @@ impl From<ReadObjectError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_cause_is_not_in_the_answer() {

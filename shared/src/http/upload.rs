@@ -2,18 +2,49 @@
 
 use lambda_http::{Body, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use super::{FieldError, Problem, created};
 use crate::domain::image::{ACCEPTED_TYPES, Declared, Image, MAXIMUM_BYTES};
 use crate::domain::{ImageId, UploadId};
 
 /// Where to send the bytes of an image: the ids, and a target.
-#[derive(Debug, Serialize)]
-struct CreatedUpload<Target> {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(example))]
+pub struct CreatedUpload<Target> {
     id: UploadId,
     image: ImageId,
     #[serde(flatten)]
     target: Target,
+}
+
+fn example() -> serde_json::Value {
+    serde_json::json!({
+        "id": "upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG",
+        "image": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF",
+        "method": "POST",
+        "url": "https://uploads.s3.eu-west-1.amazonaws.com",
+        "fields": {
+            "key": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD/img_01M7Y7HNH0M6P1S3V5X7Z9B2DF/upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG",
+            "Content-Type": "image/jpeg",
+            "policy": "eyJleHBpcmF0aW9uIjoi...",
+            "x-amz-algorithm": "AWS4-HMAC-SHA256",
+            "x-amz-credential": "AKIA.../20261121/eu-west-1/s3/aws4_request",
+            "x-amz-date": "20261121T050000Z",
+            "x-amz-signature": "2f1e...",
+        },
+        "expires_at": "2026-11-21T06:00:00.000Z",
+    })
+}
+
+/// How the media type of an upload is described.
+pub fn accepted_types() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("The media type of the file."))
+        .enum_values(Some(ACCEPTED_TYPES))
+        .build()
 }
 
 /// What a client announces, if it can be taken.

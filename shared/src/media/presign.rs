@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_s3::presigning::PresigningConfig;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Media, keys, post_policy};
 use crate::domain::image::{Image, UPLOAD_WINDOW};
@@ -16,7 +17,7 @@ use crate::domain::{Time, Unavailable};
 const SIGNED: [&str; 3] = ["content-length", "content-type", "if-none-match"];
 
 /// How a client sends its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum UploadMethod {
     /// As a form, which a browser can submit without a script.
@@ -27,7 +28,7 @@ pub enum UploadMethod {
 }
 
 /// Where to send the bytes, and how.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct UploadTarget {
     /// `POST` or `PUT`.
     pub method: UploadMethod,

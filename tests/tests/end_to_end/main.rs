@@ -12,5 +12,6 @@ mod images;
 mod isolation;
 mod local_stack;
 mod once;
+mod operations;
 mod originals;
 mod upload;

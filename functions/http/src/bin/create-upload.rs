@@ -5,32 +5,42 @@
 
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
-use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, unless_blank};
+use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, or_blank, unless_blank};
 use shared::domain::error::{CommitError, FindImageError};
 use shared::domain::idempotency::Record;
 use shared::domain::image::{Declared, Image, NewImage};
 use shared::domain::upload_token::Grant;
 use shared::domain::{Clock, EventId, Ids, ImageId, UploadId, UserId, Visibility};
-use shared::http::{Caller, FieldError, Problem, attempt, body, created_upload, declared, same_request};
-use shared::media::{PresignUpload, UploadMethod};
+use shared::http::{
+    Caller, CreatedUpload, FieldError, IdempotencyKey, Problem, accepted_types, attempt, body,
+    created_upload, declared, same_request,
+};
+use shared::media::{PresignUpload, UploadMethod, UploadTarget};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
+use utoipa::ToSchema;
 
 /// What a client announces.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "content_type": "image/jpeg", "bytes": 2_048_000, "title": "Harbour at dawn" })))]
 struct NewUpload {
+    #[schema(schema_with = accepted_types)]
     content_type: String,
+    /// The size of the file.
+    #[schema(minimum = 1, maximum = 104_857_600)]
     bytes: u64,
     #[serde(default)]
     method: UploadMethod,
     #[serde(default)]
     visibility: Visibility,
-    /// A token's images are its user's; a key may say whose they are.
+    /// Whose the image is. Only a key says so: a token's images are its user's.
     owner: Option<UserId>,
     #[serde(default, deserialize_with = "unless_blank")]
+    #[schema(schema_with = or_blank::<Title>)]
     title: Option<Title>,
     #[serde(default, deserialize_with = "unless_blank")]
+    #[schema(schema_with = or_blank::<AltText>)]
     alt: Option<AltText>,
     #[serde(default)]
     tags: Tags,
@@ -80,6 +90,28 @@ fn within(grant: &Grant, declared: &Declared) -> Result<(), Problem> {
     }
 }
 
+/// Create an upload
+///
+/// Reserves an image and answers with where to send its bytes: by default a form for a `POST` (its `fields` first,
+/// then the file as `file`), or a URL and headers for a `PUT`. The image becomes `ready` by itself.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(IdempotencyKey),
+    request_body = NewUpload,
+    responses(
+        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload<UploadTarget>,
+            headers(("Location"))),
+        (status = 400),
+        (status = 409),
+        (status = 410, description = "This `Idempotency-Key` reserved an image that is gone."),
+        (status = 413),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn create_upload(
     images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
     uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock, request: Request,

@@ -5,11 +5,30 @@
 
 use lambda_http::{Body, Request, Response};
 use shared::domain::image::Image;
-use shared::domain::{Clock, EventId, Ids, Scope};
-use shared::http::{Caller, Problem, accepted, if_match, path_parameter};
+use shared::domain::{Clock, EventId, Ids, ImageId, Scope};
+use shared::http::{Caller, IfMatch, Problem, accepted, if_match, path_parameter};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, FindImage, edit_image};
 
+/// Delete an image for good
+///
+/// Its bytes, its variants and all that is known of it, before its time in the trash is up. Only what is in the trash
+/// can be deleted, and then there is no way back.
+#[utoipa::path(
+    delete,
+    path = "/v1/trash/{image}",
+    tag = "Images",
+    security(("ApiKey" = ["images:write"])),
+    params(("image" = ImageId, Path, description = "The image."), IfMatch),
+    responses(
+        (status = 202, description = "It is being deleted."),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 410),
+        (status = 412),
+    )
+)]
 async fn delete_image(
     images: &(impl FindImage + CommitImage), ids: &impl Ids, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {

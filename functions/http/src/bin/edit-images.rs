@@ -12,41 +12,58 @@ use shared::domain::details::{DetailsPatch, Tags};
 use shared::domain::idempotency::Record;
 use shared::domain::image::{Change, Image};
 use shared::domain::{Clock, EventId, Ids, ImageId, Scope, Time};
-use shared::http::{Caller, FieldError, Problem, attempt, body, json, same_request};
+use shared::http::{Caller, FieldError, IdempotencyKey, Problem, attempt, body, json, same_request};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, EditRefused, FindImage, FinishAttempt, RecordAttempt, edit_image};
+use utoipa::ToSchema;
 
 /// How many images one request may be about: what a function is done with in time.
 const MOST: usize = 100;
 
-#[derive(Debug, Deserialize)]
+/// What to do with which images.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(
+    as = BulkEdit,
+    examples(json!({ "images": ["img_01M7Y7HNH0M6P1S3V5X7Z9B2DF"], "action": "tag", "add": ["harbour"] }))
+)]
 struct Bulk {
+    /// Their ids. One that is not an image's is not found, and does not keep the others.
+    #[schema(min_items = 1, max_items = 100)]
     images: Vec<String>,
     action: Action,
+    /// The tags to add. With the action `tag`, this or `remove` is needed; with the others neither.
     #[serde(default)]
     add: Tags,
+    /// The tags to remove.
     #[serde(default)]
     remove: Tags,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = BulkAction)]
 enum Action {
     Trash,
     Restore,
     Tag,
 }
 
-#[derive(Debug, Serialize)]
+/// What became of the images, in the order of the request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BulkResults, examples(json!({ "results": [
+    { "image": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "status": 200, "version": 2, "state": "ready" },
+] })))]
 struct Results {
     results: Vec<Outcome>,
 }
 
 /// What became of one image: its version and state, or the problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = BulkOutcome)]
 struct Outcome {
     image: String,
+    /// As if it had been a request of its own.
     status: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
@@ -109,6 +126,25 @@ impl Bulk {
     }
 }
 
+/// Edit many images
+///
+/// Trashes, restores or tags up to a hundred images, with a result for each. What is done already stays as it is, so
+/// that the whole can be sent again.
+#[utoipa::path(
+    post,
+    path = "/v1/images/bulk",
+    tag = "Images",
+    security(("ApiKey" = ["images:write"])),
+    params(IdempotencyKey),
+    request_body = Bulk,
+    responses(
+        (status = 200, description = "A result for each image, whatever it is.", body = Results),
+        (status = 400),
+        (status = 409),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn edit_images(
     images: &(impl FindImage + CommitImage), attempts: &(impl RecordAttempt + FinishAttempt), ids: &impl Ids,
     clock: &impl Clock, retention: Duration, request: Request,

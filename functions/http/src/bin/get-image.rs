@@ -2,11 +2,29 @@
 
 use lambda_http::http::header;
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Scope};
-use shared::http::{Caller, ImageView, Problem, if_none_match, image_answer, not_modified, path_parameter};
+use shared::domain::{Clock, ImageId, Scope};
+use shared::http::{
+    Caller, IfNoneMatch, ImageView, Problem, if_none_match, image_answer, not_modified, path_parameter,
+};
 use shared::platform::{Environment, serve};
 use shared::store::{FindImage, FindProject, KnownProjects};
 
+/// Get an image
+///
+/// With the paths of its variants. While it is `pending` or `processing`, `Retry-After` says when to look again.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{image}",
+    tag = "Images",
+    security(("ApiKey" = ["images:read"])),
+    params(("image" = ImageId, Path, description = "The image."), IfNoneMatch),
+    responses(
+        (status = 200, description = "The image.", body = ImageView,
+            headers(("ETag"), ("Cache-Control"), ("Retry-After"))),
+        (status = 304, description = "You have it already.", headers(("ETag"), ("Cache-Control"), ("Retry-After"))),
+        (status = 404),
+    )
+)]
 async fn get_image(
     images: &impl FindImage, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {

@@ -5,30 +5,93 @@
 
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
+use shared::domain::details::Tag;
 use shared::domain::error::ListError;
 use shared::domain::page::{Filter, ListQuery, ListedState, Order, decode_cursor};
-use shared::domain::{Clock, Project, Scope, Time};
+use shared::domain::{Clock, Project, Scope, Time, UserId};
 use shared::http::{Caller, ImageRow, Problem, invalid_parameter, limit, paged, query};
 use shared::platform::{Environment, serve};
 use shared::store::{FindProject, KnownProjects, ListImages};
+use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// Only images with this tag. One filter at a time: `tag`, `owner` or `state`.
+    #[param(value_type = Option<Tag>)]
     tag: Option<String>,
+    /// Only this user's images. A user's token lists the user's own without it.
+    #[param(value_type = Option<UserId>)]
     owner: Option<String>,
+    #[param(schema_with = listed_states, required = false)]
     state: Option<String>,
+    /// Only images that were reserved at this time or later.
+    #[param(value_type = Option<Time>)]
     created_after: Option<String>,
+    /// Only images that were reserved before this time.
+    #[param(value_type = Option<Time>)]
     created_before: Option<String>,
+    #[param(schema_with = orders, required = false)]
     order: Option<String>,
+    /// How many images a page has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<String>,
+    /// `next_cursor` of the page before. It holds the whole query, so it comes alone.
+    #[param(example = "AXsibGltaXQiOjUwfQ")]
     cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(example))]
 struct ImagePage {
     images: Vec<ImageRow>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
+}
+
+fn listed_states() -> Object {
+    let said = "Only images in this state. What is `ready` is in the list without a filter, and what is `trashed` is \
+                only here.";
+    let names = ListedState::ALL.map(ListedState::name);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(said))
+        .enum_values(Some(names))
+        .examples(["failed"])
+        .build()
+}
+
+fn orders() -> Object {
+    let said = "By the time of reservation, and in the trash by the time of trashing; `newest` by default.";
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(said))
+        .enum_values(Some(["newest", "oldest"]))
+        .examples(["newest"])
+        .build()
+}
+
+fn example() -> serde_json::Value {
+    serde_json::json!({
+        "images": [{
+            "id": "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF",
+            "state": "ready",
+            "visibility": "private",
+            "title": "Harbour at dawn",
+            "created_at": "2026-11-21T05:00:00.000Z",
+            "width": 4032,
+            "height": 3024,
+            "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+            "dominant_color": "#43607c",
+            "thumbnail": "/i/prj_01M5GZNY40J4Q2W8N5R7X3Z9BD/img_01M7Y7HNH0M6P1S3V5X7Z9B2DF/\
+                upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG/w320.webp?exp=1795244400&sig=yJx3Q0bHk2mZ8dT5uWcP1A",
+        }],
+        "next_cursor": null,
+    })
 }
 
 impl Parameters {
@@ -119,6 +182,21 @@ fn time(pointer: &str, text: Option<String>) -> Result<Option<Time>, Problem> {
     text.map(|text| Time::try_from(text).map_err(|_| invalid_parameter(pointer, detail))).transpose()
 }
 
+/// List images
+///
+/// The newest first, of all images that are not in the trash, or by one filter. The header `Link` leads to the next page.
+#[utoipa::path(
+    get,
+    path = "/v1/images",
+    tag = "Images",
+    security(("ApiKey" = ["images:read"])),
+    params(Parameters),
+    responses(
+        (status = 200, description = "A page of images.", body = ImagePage,
+            headers(("Link"), ("Cache-Control"))),
+        (status = 400),
+    )
+)]
 async fn list_images(
     images: &impl ListImages, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {

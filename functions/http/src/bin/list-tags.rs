@@ -11,18 +11,30 @@ use shared::domain::{Clock, Project, Scope};
 use shared::http::{Caller, Problem, invalid_parameter, limit, paged, query};
 use shared::platform::{Environment, serve};
 use shared::store::{FindProject, KnownProjects, ListTags};
+use utoipa::{IntoParams, ToSchema};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// Only tags that begin so.
+    #[param(max_length = 50, example = "har")]
     prefix: Option<String>,
+    /// How many tags a page has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<String>,
+    /// `next_cursor` of the page before. It holds the whole query, so it comes alone.
+    #[param(example = "AXsibGltaXQiOjUwfQ")]
     cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of tags, in alphabetical order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "tags": [{ "tag": "harbour", "images": 12 }], "next_cursor": null })))]
 struct TagPage {
     tags: Vec<TagCount>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
@@ -49,6 +61,20 @@ impl Parameters {
     }
 }
 
+/// List tags
+///
+/// The tags of live images in alphabetical order, and how many images have each. For the application's key alone.
+#[utoipa::path(
+    get,
+    path = "/v1/tags",
+    tag = "Images",
+    security(("ApiKey" = ["images:read"])),
+    params(Parameters),
+    responses(
+        (status = 200, description = "A page of tags.", body = TagPage, headers(("Link"), ("Cache-Control"))),
+        (status = 400),
+    )
+)]
 async fn list_tags(
     tags: &impl ListTags, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {

@@ -10,22 +10,52 @@ use shared::domain::idempotency::Record;
 use shared::domain::image::Image;
 use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId};
 use shared::http::{
-    Caller, Problem, attempt, body, created_upload, declared, if_match, path_parameter, same_request,
+    Caller, CreatedUpload, IdempotencyKey, IfMatch, Problem, accepted_types, attempt, body, created_upload,
+    declared, if_match, path_parameter, same_request,
 };
-use shared::media::{PresignUpload, UploadMethod};
+use shared::media::{PresignUpload, UploadMethod, UploadTarget};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, edit_image};
+use utoipa::ToSchema;
 
 /// What a client announces.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "content_type": "image/jpeg", "bytes": 1_872_311 })))]
 struct NewBytes {
+    #[schema(schema_with = accepted_types)]
     content_type: String,
+    /// The size of the file.
+    #[schema(minimum = 1, maximum = 104_857_600)]
     bytes: u64,
     #[serde(default)]
     method: UploadMethod,
 }
 
+/// Replace an image's bytes
+///
+/// Answers with where to send the new bytes, as *Create an upload* does. Until they are ready the old pictures are
+/// served, and then no longer. The id, the title, the tags and the visibility stay.
+#[utoipa::path(
+    post,
+    path = "/v1/images/{image}/uploads",
+    tag = "Uploads",
+    security(("ApiKey" = ["images:write"])),
+    params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
+    request_body = NewBytes,
+    responses(
+        (status = 201, description = "Reserved. Send the bytes within an hour.",
+            body = CreatedUpload<UploadTarget>, headers(("Location"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 410),
+        (status = 412),
+        (status = 413),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn replace_image(
     images: &(impl FindImage + CommitImage + RecallAttempt), projects: &impl FindProject,
     uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock, request: Request,

@@ -8,12 +8,32 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use shared::domain::image::{Image, State};
-use shared::domain::{Clock, Ids, UploadId};
-use shared::http::{Problem, image_answer};
+use shared::domain::{Clock, Ids, ImageId, UploadId};
+use shared::http::{IdempotencyKey, IfMatch, ImageView, Problem, image_answer};
 use shared::media::{AnnounceUpload, UploadOriginal};
 use shared::platform::{Edit, Environment, edit_once, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
 
+/// Render an image anew
+///
+/// From the stored original, or from an upload whose processing was cut short. The old variants are served until the
+/// new ones are there, which have paths of their own.
+#[utoipa::path(
+    post,
+    path = "/v1/images/{image}/process",
+    tag = "Images",
+    security(("ApiKey" = ["images:write"])),
+    params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
+    responses(
+        (status = 202, description = "The image, which is being rendered.", body = ImageView, headers(("ETag"), ("Cache-Control"), ("Retry-After"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 410),
+        (status = 412),
+        (status = 422),
+    )
+)]
 async fn reprocess_image(
     images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt), projects: &impl FindProject,
     objects: &(impl UploadOriginal + AnnounceUpload), ids: &impl Ids, clock: &impl Clock, request: Request,

@@ -3,11 +3,30 @@
 
 use lambda_http::{Body, Request, Response};
 use shared::domain::image::Image;
-use shared::domain::{Clock, Ids};
-use shared::http::{Problem, image_answer};
+use shared::domain::{Clock, Ids, ImageId};
+use shared::http::{IdempotencyKey, IfMatch, ImageView, Problem, image_answer};
 use shared::platform::{Edit, Environment, edit_once, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
 
+/// Restore an image
+///
+/// Out of the trash, as it was. One that is not there stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/images/{image}/restore",
+    tag = "Images",
+    security(("ApiKey" = ["images:write"])),
+    params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
+    responses(
+        (status = 200, description = "The image.", body = ImageView, headers(("ETag"), ("Cache-Control"), ("Retry-After"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 410),
+        (status = 412),
+        (status = 422),
+    )
+)]
 async fn restore_image(
     images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt), projects: &impl FindProject,
     ids: &impl Ids, clock: &impl Clock, request: Request,

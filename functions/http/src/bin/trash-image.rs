@@ -6,11 +6,29 @@ use std::time::Duration;
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Request, Response};
 use shared::domain::image::Image;
-use shared::domain::{Clock, EventId, Ids, Scope};
-use shared::http::{Caller, Problem, if_match, no_content, path_parameter};
+use shared::domain::{Clock, EventId, Ids, ImageId, Scope};
+use shared::http::{Caller, IfMatch, Problem, if_match, no_content, path_parameter};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, FindImage, edit_image};
 
+/// Trash an image
+///
+/// Its pictures are no longer served, and after the trash days it goes for good. Trashing twice is trashing once.
+#[utoipa::path(
+    delete,
+    path = "/v1/images/{image}",
+    tag = "Images",
+    security(("ApiKey" = ["images:write"])),
+    params(("image" = ImageId, Path, description = "The image."), IfMatch),
+    responses(
+        (status = 204, description = "It is in the trash.", headers(("ETag"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 410),
+        (status = 412),
+    )
+)]
 async fn trash_image(
     images: &(impl FindImage + CommitImage), ids: &impl Ids, clock: &impl Clock, retention: Duration,
     request: Request,

@@ -7,27 +7,42 @@
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use shared::domain::details::{AltText, DetailsPatch, FocalPoint, Tags, Title, given};
+use shared::domain::details::{AltText, DetailsPatch, FocalPoint, Metadata, Tags, Title, given};
 use shared::domain::image::Image;
-use shared::domain::{Clock, Ids, Visibility};
-use shared::http::{Problem, image_answer, merge_patch};
+use shared::domain::{Clock, Ids, ImageId, Visibility};
+use shared::http::{IdempotencyKey, IfMatch, ImageView, Problem, image_answer, merge_patch};
 use shared::platform::{Edit, Environment, edit_once, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
+use utoipa::ToSchema;
 
+<<<<<<< HEAD
+/// What is absent stays, and what is `null` goes (RFC 7396).
+#[derive(Debug, Deserialize, ToSchema)]
+=======
+#[expect(clippy::option_option, reason = "absent, `null` and a value are three things")]
 #[derive(Debug, Deserialize)]
+>>>>>>> refs/heads/images
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "title": "Harbour, evening", "tags": ["harbour", "dusk"], "metadata": { "order": null } })))]
 struct ImagePatch {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Title>)]
     title: Option<Option<Title>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<AltText>)]
     alt: Option<Option<AltText>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Tags>)]
     tags: Option<Option<Tags>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<FocalPoint>)]
     focal_point: Option<Option<FocalPoint>>,
+    /// Merged member by member.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Metadata>)]
     metadata: Option<Option<Map<String, Value>>>,
     #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = Visibility, required = false)]
     visibility: Option<Visibility>,
 }
 
@@ -36,6 +51,28 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Visibil
     Visibility::deserialize(deserializer).map(Some)
 }
 
+/// Update an image
+///
+/// A merge patch. Without `If-Match` the last edit wins; with it, none is lost. Whoever shows an image to others, or no
+/// longer, does so at once.
+#[utoipa::path(
+    patch,
+    path = "/v1/images/{image}",
+    tag = "Images",
+    security(("ApiKey" = ["images:write"])),
+    params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
+    request_body(content((ImagePatch = "application/merge-patch+json"), (ImagePatch = "application/json"))),
+    responses(
+        (status = 200, description = "The image as it is now.", body = ImageView, headers(("ETag"), ("Cache-Control"), ("Retry-After"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 410),
+        (status = 412),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn update_image(
     images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt), projects: &impl FindProject,
     ids: &impl Ids, clock: &impl Clock, request: Request,

@@ -13,10 +13,46 @@ use shared::domain::image::Image;
 use shared::domain::preset::resolve;
 use shared::domain::signed_path::{self, Refused, delivery_path, sign};
 use shared::domain::{Clock, ImageId, PictureName, Project, ProjectId, Time, UploadId, Variant, Visibility};
-use shared::http::{Problem, if_none_match, path_parameter};
+use shared::http::{IfNoneMatch, Problem, if_none_match, path_parameter};
 use shared::media::{ReadVariant, VariantBody};
 use shared::platform::{Environment, serve};
 use shared::store::{FindImage, FindProject, KnownProjects};
+use utoipa::IntoParams;
+
+/// The signature of a private picture's path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `access` reads")]
+struct Signature {
+    /// When the signature expires, in seconds since 1970.
+    #[param(example = "1795244400")]
+    exp: Option<String>,
+    /// The signature.
+    #[param(example = "yJx3Q0bHk2mZ8dT5uWcP1A")]
+    sig: Option<String>,
+}
+
+/// Fetch the current picture
+///
+/// Leads to the picture of the image's current upload.
+#[utoipa::path(
+    method(get, head),
+    path = "/i/{project}/{image}/{file}",
+    tag = "Pictures",
+    params(
+        ("project" = ProjectId, Path, description = "The project."),
+        ("image" = ImageId, Path, description = "The image."),
+        ("file" = PictureName, Path, description = "The preset and the format."),
+        Signature,
+    ),
+    responses(
+        (status = 307, description = "The picture is there.", headers(("Location"), ("Cache-Control"))),
+        (status = 403),
+        (status = 404),
+    )
+)]
+#[expect(dead_code, reason = "the second route of the function below, for the reference")]
+fn deliver_image_current() {}
 
 /// The largest picture that fits into a function's answer: 6 MB, as base64 in JSON
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). Larger ones are fetched
@@ -83,6 +119,32 @@ fn accepts_webp(request: &Request) -> bool {
     })
 }
 
+/// Fetch a picture
+///
+/// One picture for ever: what this path answers with never changes. A private picture's path needs the signature
+/// with which `GET /v1/images/{image}` hands it out. Without an extension, the format suits the client.
+#[utoipa::path(
+    method(get, head),
+    path = "/i/{project}/{image}/{upload}/{file}",
+    tag = "Pictures",
+    params(
+        ("project" = ProjectId, Path, description = "The project."),
+        ("image" = ImageId, Path, description = "The image."),
+        ("upload" = UploadId, Path, description = "The upload."),
+        ("file" = PictureName, Path, description = "The preset and the format."),
+        Signature,
+        IfNoneMatch,
+    ),
+    responses(
+        (status = 200, description = "The picture.",
+            content(("image/webp"), ("image/jpeg"), ("image/png")),
+            headers(("ETag"), ("Cache-Control"), ("Vary"))),
+        (status = 304, description = "You have it already.", headers(("ETag"), ("Cache-Control"))),
+        (status = 307, description = "It is large: fetch it there.", headers(("Location"), ("Cache-Control"))),
+        (status = 403),
+        (status = 404),
+    )
+)]
 async fn deliver_image(
     images: &impl FindImage, projects: &impl FindProject, objects: &impl ReadVariant, clock: &impl Clock,
     request: Request,

@@ -196,7 +196,7 @@ impl Image {
         // The original does not say what was taken from it when it came.
         let picture = if replacement.again {
             let (sha256, capture, reencoded) = (old.sha256.clone(), old.capture.clone(), old.reencoded);
-            Picture { sha256, capture, reencoded, ..picture }
+            Picture { sha256, reencoded, capture, ..picture }
         } else {
             picture
         };
