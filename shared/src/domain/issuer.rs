@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use super::key::hex;
 use super::{ProjectId, Scope};
@@ -14,7 +15,7 @@ pub const MAXIMUM_ISSUERS: usize = 5;
 const MAXIMUM_TEXT: usize = 255;
 
 /// An issuer that a project trusts, and what it makes of the tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Issuer {
     /// The issuer's URL, letter by letter as `iss` has it.
     pub issuer: String,

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use super::{KeyId, ProjectId, Secret, Time};
 
 /// What a key may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum Scope {
     /// Find and read images.
     #[serde(rename = "images:read")]
@@ -266,7 +267,11 @@ impl ApiKey {
 }
 
 /// A key without its secret: what a list shows, and all that there is to show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Key, examples(json!({
+    "id": "key_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "name": "Build server", "scopes": ["images:read"],
+    "created_at": "2026-11-21T05:00:00.000Z",
+})))]
 pub struct KeySummary {
     /// Its id.
     pub id: KeyId,

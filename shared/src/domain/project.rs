@@ -1,6 +1,7 @@
 //! Projects: the tenants.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::issuer::Issuer;
 use super::quota::Limits;
@@ -33,7 +34,7 @@ pub struct Project {
 }
 
 /// What a list shows of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectSummary {
     /// Its id.
     pub id: ProjectId,
@@ -68,7 +69,7 @@ impl Project {
 }
 
 /// How a project's pictures are treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Settings {
     /// Whether images know the place where they were taken.
     #[serde(default)]

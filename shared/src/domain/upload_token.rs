@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 
 use super::details::Tags;
 use super::key::{InvalidToken, hash_of, read_bearer, write_bearer};
@@ -44,7 +45,7 @@ impl FromStr for TokenBearer {
 }
 
 /// What uploads by a token may be.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Grant {
     /// The types that are taken; all, if there is none.

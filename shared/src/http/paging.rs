@@ -3,7 +3,7 @@
 use ::http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use utoipa::IntoParams;
 
 use super::{FieldError, Problem, json};
 use crate::domain::Project;
@@ -43,10 +43,15 @@ pub fn paged<Q: Query, Document: Serialize>(
 }
 
 /// What a client may ask of a list that has no filter: how many rows, or where to go on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageParameters {
+    /// How many rows a page has.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<String>,
+    /// `next_cursor` of the page before. It holds the whole query, so it comes alone.
+    #[param(example = "AXsibGltaXQiOjUwfQ")]
     cursor: Option<String>,
 }
 
@@ -66,18 +71,15 @@ impl PageParameters {
     }
 }
 
-/// A page of such a list: the rows under their name, and the way to the next page.
-pub fn page_answer<Row: Serialize, Id>(
-    path: &str, name: &str, page: Page<Row, Id>, limit: u32, project: &Project,
+/// A page of such a list, and the way to the next one.
+pub fn page_answer<Row, Id, Document: Serialize>(
+    path: &str, page: Page<Row, Id>, limit: u32, project: &Project,
+    document: impl FnOnce(Vec<Row>, Option<String>) -> Document,
 ) -> Result<Response<Body>, Problem>
 where
     PlainQuery<Id>: Query,
 {
     let first = PlainQuery { limit, after: None };
     let next = page.after.map(|after| PlainQuery { limit, after: Some(after) });
-    let rows = serde_json::to_value(page.rows).map_err(Problem::internal)?;
-    paged(path, project, &first, next.as_ref(), |cursor| {
-        let next_cursor = cursor.map_or(Value::Null, Value::String);
-        Map::from_iter([(name.to_owned(), rows), ("next_cursor".to_owned(), next_cursor)])
-    })
+    paged(path, project, &first, next.as_ref(), |next_cursor| document(page.rows, next_cursor))
 }

@@ -1,6 +1,7 @@
 //! Projects as the API shows them, and as it takes them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{FieldError, Problem};
 use crate::domain::issuer::{InvalidIssuer, Issuer, Reach};
@@ -9,7 +10,13 @@ use crate::domain::quota::Limits;
 use crate::domain::{Project, ProjectId, Scope, Time};
 
 /// A project, without the keys that it signs with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Project, examples(json!({
+    "id": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "name": "Harbour",
+    "settings": { "keep_location": false, "keep_copyright": false },
+    "limits": { "bytes": 107_374_182_400_u64, "images": 1_000_000 }, "issuers": [],
+    "created_at": "2026-11-21T05:00:00.000Z",
+})))]
 pub struct ProjectView<'a> {
     id: ProjectId,
     name: &'a str,
@@ -33,7 +40,7 @@ impl<'a> ProjectView<'a> {
 }
 
 /// What a request says of a project's settings; what it does not name stays.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsPatch {
     keep_location: Option<bool>,
@@ -51,7 +58,7 @@ impl SettingsPatch {
 }
 
 /// What a request says of a project's limits; what it does not name stays.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsPatch {
     bytes: Option<u64>,
@@ -66,7 +73,7 @@ impl LimitsPatch {
 }
 
 /// An issuer that a project wants to trust.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewIssuer {
     issuer: String,

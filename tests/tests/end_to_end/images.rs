@@ -416,7 +416,8 @@ async fn an_upload_that_was_cut_short_and_is_gone_cannot_be_processed_again() {
         stack.root.image(&image).await.unwrap()["upload"].as_str().unwrap()
     );
     stack.root.put_object("UploadsBucket", &key, pictures::png(&pictures::disc(8))).await;
-    wait_until("the picture", async || (stack.api.image(&image).await["state"] == "ready").then_some(())).await;
+    wait_until("the picture", async || (stack.api.image(&image).await["state"] == "ready").then_some(()))
+        .await;
 }
 
 #[tokio::test]

@@ -9,19 +9,27 @@ use shared::domain::idempotency::Record;
 use shared::domain::key::KeySummary;
 use shared::domain::secret::Secrets;
 use shared::domain::{ApiKey, Clock, Ids, KeyId, KeyToken, Name, Scope, Time};
-use shared::http::{Caller, FieldError, Problem, attempt, body, created, repeated, unstored};
+use shared::http::{Caller, FieldError, IdempotencyKey, Problem, attempt, body, created, repeated, unstored};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CommitKey, FindKey, RecallAttempt};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "name": "Build server", "scopes": ["images:read"] })))]
 struct NewKey {
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     name: Option<Name>,
+    #[schema(min_items = 1)]
     scopes: Vec<Scope>,
     expires_at: Option<Time>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "key_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "scopes": ["images:read"], "created_at": "2026-11-21T05:00:00.000Z",
+    "key": "tt_01M7Y7HNH0M6P1S3V5X7Z9B2DF_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+})))]
 struct CreatedKey {
     #[serde(flatten)]
     summary: KeySummary,
@@ -52,6 +60,25 @@ impl NewKey {
     }
 }
 
+/// Create a key
+///
+/// It can do no more than whoever makes it. The secret is shown once.
+#[utoipa::path(
+    post,
+    path = "/v1/keys",
+    tag = "Keys",
+    security(("ApiKey" = ["admin"])),
+    params(IdempotencyKey),
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "Made.", body = CreatedKey, headers(("Location"), ("Cache-Control"))),
+        (status = 400),
+        (status = 409),
+        (status = 410),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn create_key(
     api_keys: &(impl CommitKey + FindKey + RecallAttempt), random: &(impl Ids + Secrets), clock: &impl Clock,
     request: Request,

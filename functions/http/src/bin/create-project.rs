@@ -12,14 +12,18 @@ use shared::domain::project::Settings;
 use shared::domain::secret::Secrets;
 use shared::domain::{ApiKey, Clock, Ids, KeyId, KeyToken, Name, Project, ProjectId, Scope};
 use shared::http::{
-    Caller, LimitsPatch, Problem, ProjectView, SettingsPatch, attempt, body, created, repeated, unstored,
+    Caller, IdempotencyKey, LimitsPatch, Problem, ProjectView, SettingsPatch, attempt, body, created,
+    repeated, unstored,
 };
 use shared::platform::{Environment, recall, serve_or_answer};
 use shared::store::{CreateProject, FindProject, RecallAttempt};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "name": "Harbour" })))]
 struct NewProject {
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Name,
     #[serde(default)]
     settings: SettingsPatch,
@@ -49,7 +53,14 @@ struct Invoked {
     key: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "name": "Harbour",
+    "settings": { "keep_location": false, "keep_copyright": false },
+    "limits": { "bytes": 107_374_182_400_u64, "images": 1_000_000 }, "issuers": [],
+    "created_at": "2026-11-21T05:00:00.000Z",
+    "key": "tt_01M7Y7HNH0M6P1S3V5X7Z9B2DF_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+})))]
 struct CreatedProject<'a> {
     #[serde(flatten)]
     project: ProjectView<'a>,
@@ -81,6 +92,25 @@ async fn invoked(
     Ok(Invoked { project: project.id, key: token.expose_text() })
 }
 
+/// Create a project
+///
+/// With its first key, which is shown once. For operators.
+#[utoipa::path(
+    post,
+    path = "/v1/projects",
+    tag = "Projects",
+    security(("ApiKey" = ["operator"])),
+    params(IdempotencyKey),
+    request_body = NewProject,
+    responses(
+        (status = 201, description = "Made.", body = CreatedProject, headers(("Location"), ("Cache-Control"))),
+        (status = 400),
+        (status = 409),
+        (status = 410),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn create_project(
     projects: &(impl CreateProject + FindProject + RecallAttempt), random: &(impl Ids + Secrets),
     clock: &impl Clock, request: Request,

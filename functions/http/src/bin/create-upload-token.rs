@@ -14,17 +14,24 @@ use shared::domain::upload_token::{
     DEFAULT_LIFE, Grant, MAXIMUM_COUNT, MAXIMUM_LIFE, TokenBearer, UploadToken,
 };
 use shared::domain::{Clock, Ids, Scope, Time, TokenId, UserId, Visibility};
-use shared::http::{Caller, FieldError, Problem, attempt, body, json, repeated, unstored};
+use shared::http::{Caller, FieldError, IdempotencyKey, Problem, attempt, body, json, repeated, unstored};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CreateUploadToken, FindUploadToken, RecallAttempt};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "count": 3, "content_types": ["image/jpeg"], "max_bytes": 5_000_000, "user": "ann" })))]
 struct NewUploadToken {
+    /// A quarter of an hour if nothing is said, a day at most.
+    #[schema(minimum = 1, maximum = 86_400)]
     expires_in_seconds: Option<u64>,
+    /// How many uploads it is good for; one if nothing is said.
+    #[schema(minimum = 1, maximum = 1000)]
     count: Option<u32>,
     #[serde(default)]
     content_types: Vec<String>,
+    #[schema(minimum = 1, maximum = 104_857_600)]
     max_bytes: Option<u64>,
     /// Whose the images are. A user's tokens are the user's.
     user: Option<UserId>,
@@ -34,7 +41,12 @@ struct NewUploadToken {
     tags: Tags,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "tok_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "expires_at": "2026-11-21T05:15:00.000Z", "count": 3,
+    "visibility": "private",
+    "token": "ut_01M7Y7HNH0M6P1S3V5X7Z9B2DF_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+})))]
 struct CreatedUploadToken<'a> {
     id: TokenId,
     expires_at: Time,
@@ -80,6 +92,25 @@ impl NewUploadToken {
     }
 }
 
+/// Create an upload token
+///
+/// For a page to hold: good for a few uploads of known type and size, for a while. Shown once.
+#[utoipa::path(
+    post,
+    path = "/v1/upload-tokens",
+    tag = "Uploads",
+    security(("ApiKey" = ["uploads:create"])),
+    params(IdempotencyKey),
+    request_body = NewUploadToken,
+    responses(
+        (status = 201, description = "Made.", body = CreatedUploadToken, headers(("Cache-Control"))),
+        (status = 400),
+        (status = 409),
+        (status = 410),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn create_upload_token(
     tokens: &(impl CreateUploadToken + FindUploadToken + RecallAttempt), random: &(impl Ids + Secrets),
     clock: &impl Clock, request: Request,

@@ -2,11 +2,27 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use shared::domain::Scope;
-use shared::http::{Caller, Problem, if_none_match, json, not_modified, path_parameter, tagged};
+use shared::domain::key::KeySummary;
+use shared::domain::{KeyId, Scope};
+use shared::http::{Caller, IfNoneMatch, Problem, if_none_match, json, not_modified, path_parameter, tagged};
 use shared::platform::{Environment, serve};
 use shared::store::FindKey;
 
+/// Get a key
+///
+/// Without its secret.
+#[utoipa::path(
+    get,
+    path = "/v1/keys/{key}",
+    tag = "Keys",
+    security(("ApiKey" = ["admin"])),
+    params(("key" = KeyId, Path, description = "The key."), IfNoneMatch),
+    responses(
+        (status = 200, description = "The key.", body = KeySummary, headers(("ETag"), ("Cache-Control"))),
+        (status = 304, description = "It is as you have it."),
+        (status = 404),
+    )
+)]
 async fn get_key(api_keys: &impl FindKey, request: Request) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require(Scope::Admin)?;
     let key = api_keys.find_key(path_parameter(&request, "key", "key")?).await?;
@@ -33,7 +49,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::{ApiKey, KeyId, KeyToken, ProjectId, Secret, Time, Unavailable};
+    use shared::domain::{ApiKey, KeyToken, ProjectId, Secret, Time, Unavailable};
 
     struct Table(Option<ApiKey>);
 

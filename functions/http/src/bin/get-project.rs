@@ -3,11 +3,26 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use shared::domain::Clock;
+use shared::domain::{Clock, ProjectId};
 use shared::http::{Caller, Problem, ProjectView, if_none_match, json, not_modified, path_parameter, tagged};
 use shared::platform::{Environment, serve};
 use shared::store::FindProject;
 
+/// Get a project
+///
+/// Without the keys that it signs with. Its administrators see their own, operators see all.
+#[utoipa::path(
+    get,
+    path = "/v1/projects/{project}",
+    tag = "Projects",
+    security(("ApiKey" = ["admin"])),
+    params(("project" = ProjectId, Path, description = "The project."), IfNoneMatch),
+    responses(
+        (status = 200, description = "The project.", body = ProjectView, headers(("ETag"), ("Cache-Control"))),
+        (status = 304, description = "It is as you have it."),
+        (status = 404),
+    )
+)]
 async fn get_project(
     projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -37,7 +52,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::{Project, ProjectId, Secret, Time, Unavailable};
+    use shared::domain::{Project, Secret, Time, Unavailable};
 
     struct Table;
 

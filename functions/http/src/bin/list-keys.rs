@@ -1,11 +1,39 @@
 //! `GET /v1/keys`: the project's API keys, the newest first, without their secrets.
 
 use lambda_http::{Body, Request, Response};
+use serde::Serialize;
+use shared::domain::key::KeySummary;
 use shared::domain::{Clock, Scope};
 use shared::http::{Caller, PageParameters, Problem, page_answer, query};
 use shared::platform::{Environment, serve};
 use shared::store::{FindProject, KnownProjects, ListKeys};
+use utoipa::ToSchema;
 
+/// A page of keys, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "keys": [], "next_cursor": null })))]
+struct KeyPage {
+    keys: Vec<KeySummary>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// List keys
+///
+/// The newest first, without their secrets.
+#[utoipa::path(
+    get,
+    path = "/v1/keys",
+    tag = "Keys",
+    security(("ApiKey" = ["admin"])),
+    params(PageParameters),
+    responses(
+        (status = 200, description = "A page of keys.", body = KeyPage, headers(("Link"), ("Cache-Control"))),
+        (status = 400),
+        (status = 404),
+    )
+)]
 async fn list_keys(
     api_keys: &impl ListKeys, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -15,7 +43,7 @@ async fn list_keys(
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
     let query = parameters.query(&project)?;
     let page = api_keys.list_keys(caller.project, &query).await?;
-    page_answer("/v1/keys", "keys", page, query.limit, &project)
+    page_answer("/v1/keys", page, query.limit, &project, |keys, next_cursor| KeyPage { keys, next_cursor })
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,7 +59,6 @@ async fn main() -> Result<(), lambda_http::Error> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::key::KeySummary;
     use shared::domain::page::{Page, PlainQuery};
     use shared::domain::{ApiKey, KeyId, KeyToken, Project, ProjectId, Secret, Time, Unavailable};
     use std::sync::Mutex;

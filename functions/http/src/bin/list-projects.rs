@@ -1,11 +1,39 @@
 //! `GET /v1/projects`: all projects, the newest first, for operators.
 
 use lambda_http::{Body, Request, Response};
+use serde::Serialize;
+use shared::domain::project::ProjectSummary;
 use shared::domain::{Clock, Scope};
 use shared::http::{Caller, PageParameters, Problem, page_answer, query};
 use shared::platform::{Environment, serve};
 use shared::store::{FindProject, KnownProjects, ListProjects};
+use utoipa::ToSchema;
 
+/// A page of projects, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "projects": [], "next_cursor": null })))]
+struct ProjectPage {
+    projects: Vec<ProjectSummary>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// List projects
+///
+/// The newest first, for operators.
+#[utoipa::path(
+    get,
+    path = "/v1/projects",
+    tag = "Projects",
+    security(("ApiKey" = ["operator"])),
+    params(PageParameters),
+    responses(
+        (status = 200, description = "A page of projects.", body = ProjectPage, headers(("Link"), ("Cache-Control"))),
+        (status = 400),
+        (status = 404),
+    )
+)]
 async fn list_projects(
     all: &impl ListProjects, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -16,7 +44,10 @@ async fn list_projects(
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
     let query = parameters.query(&project)?;
     let page = all.list_projects(&query).await?;
-    page_answer("/v1/projects", "projects", page, query.limit, &project)
+    page_answer("/v1/projects", page, query.limit, &project, |projects, next_cursor| ProjectPage {
+        projects,
+        next_cursor,
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -33,7 +64,6 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
     use shared::domain::page::{Page, PlainQuery};
-    use shared::domain::project::ProjectSummary;
     use shared::domain::{Project, ProjectId, Secret, Time, Unavailable};
 
     struct Table;

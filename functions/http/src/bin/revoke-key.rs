@@ -3,11 +3,28 @@
 //! A key cannot revoke itself: whoever does has one left to go on with.
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Scope};
-use shared::http::{Caller, Problem, if_match, no_content, path_parameter};
+use shared::domain::{ApiKey, Clock, KeyId, Scope};
+use shared::http::{Caller, IfMatch, Problem, if_match, no_content, path_parameter};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitKey, FindKey, change_key};
 
+/// Revoke a key
+///
+/// For good. It is believed for a minute more at most. A key cannot revoke itself.
+#[utoipa::path(
+    delete,
+    path = "/v1/keys/{key}",
+    tag = "Keys",
+    security(("ApiKey" = ["admin"])),
+    params(("key" = KeyId, Path, description = "The key."), IfMatch),
+    responses(
+        (status = 204, description = "Revoked."),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 412),
+    )
+)]
 async fn revoke_key(
     api_keys: &(impl FindKey + CommitKey), clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -18,7 +35,7 @@ async fn revoke_key(
         return Err(Problem::conflict("A key cannot revoke itself. Make another one, and use that."));
     }
     let now = clock.now();
-    let revoke = |key: &shared::domain::ApiKey| Ok(key.revoke(now));
+    let revoke = |key: &ApiKey| Ok(key.revoke(now));
     change_key(api_keys, (caller.project, id), expected.as_deref(), None, revoke).await?;
     Ok(no_content())
 }
@@ -37,7 +54,7 @@ mod tests {
     use serde_json::{Value, json};
     use shared::domain::error::WriteError;
     use shared::domain::idempotency::Record;
-    use shared::domain::{ApiKey, KeyId, KeyToken, ProjectId, Secret, Time, Unavailable};
+    use shared::domain::{KeyToken, ProjectId, Secret, Time, Unavailable};
     use std::sync::Mutex;
 
     struct Table {

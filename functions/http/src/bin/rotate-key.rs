@@ -11,18 +11,28 @@ use shared::domain::key::{DEFAULT_OVERLAP, KeySummary, MAXIMUM_OVERLAP};
 use shared::domain::secret::Secrets;
 use shared::domain::{ApiKey, Clock, KeyId, KeyToken, Scope};
 use shared::http::{
-    Caller, FieldError, Problem, attempt, body, if_match, json, path_parameter, repeated, tagged, unstored,
+    Caller, FieldError, IdempotencyKey, IfMatch, Problem, attempt, body, if_match, json, path_parameter,
+    repeated, tagged, unstored,
 };
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CommitKey, FindKey, RecallAttempt, change_key};
+use utoipa::ToSchema;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "overlap_seconds": 3600 })))]
 struct Rotation {
+    /// For how long the old secret stays good: a day if nothing is said, a week at most.
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "key_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "scopes": ["images:read"], "created_at": "2026-11-21T05:00:00.000Z",
+    "previous_expires_at": "2026-11-22T05:00:00.000Z",
+    "key": "tt_01M7Y7HNH0M6P1S3V5X7Z9B2DF_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+})))]
 struct RotatedKey {
     #[serde(flatten)]
     summary: KeySummary,
@@ -42,6 +52,26 @@ impl Rotation {
     }
 }
 
+/// Rotate a key
+///
+/// A new secret, good at once and shown once. The old one stays good for a day, or as long as you say.
+#[utoipa::path(
+    post,
+    path = "/v1/keys/{key}/rotate",
+    tag = "Keys",
+    security(("ApiKey" = ["admin"])),
+    params(("key" = KeyId, Path, description = "The key."), IfMatch, IdempotencyKey),
+    request_body = Option<Rotation>,
+    responses(
+        (status = 200, description = "Rotated.", body = RotatedKey, headers(("ETag"), ("Cache-Control"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 412),
+        (status = 415),
+        (status = 422),
+    )
+)]
 async fn rotate_key(
     api_keys: &(impl FindKey + CommitKey + RecallAttempt), secrets: &impl Secrets, clock: &impl Clock,
     request: Request,

@@ -3,18 +3,41 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
-use shared::domain::{Name, Scope};
-use shared::http::{Caller, Patched, Problem, if_match, json, merge_patch, path_parameter, tagged};
+use shared::domain::key::KeySummary;
+use shared::domain::{KeyId, Name, Scope};
+use shared::http::{Caller, IfMatch, Patched, Problem, if_match, json, merge_patch, path_parameter, tagged};
 use shared::platform::{Environment, serve};
 use shared::store::{CommitKey, FindKey, change_key};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "name": "Old build server" })))]
 struct KeyPatch {
     #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     name: Patched<Name>,
 }
 
+/// Update a key
+///
+/// A merge patch: gives it another name, or none.
+#[utoipa::path(
+    patch,
+    path = "/v1/keys/{key}",
+    tag = "Keys",
+    security(("ApiKey" = ["admin"])),
+    params(("key" = KeyId, Path, description = "The key."), IfMatch),
+    request_body(content((KeyPatch = "application/merge-patch+json"), (KeyPatch = "application/json"))),
+    responses(
+        (status = 200, description = "The key as it is now.", body = KeySummary, headers(("ETag"), ("Cache-Control"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 412),
+        (status = 415),
+    )
+)]
 async fn update_key(
     api_keys: &(impl FindKey + CommitKey), request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -48,7 +71,7 @@ mod tests {
     use serde_json::{Value, json};
     use shared::domain::error::WriteError;
     use shared::domain::idempotency::Record;
-    use shared::domain::{ApiKey, KeyId, KeyToken, ProjectId, Secret, Time, Unavailable};
+    use shared::domain::{ApiKey, KeyToken, ProjectId, Secret, Time, Unavailable};
     use std::sync::Mutex;
 
     struct Table {

@@ -5,23 +5,29 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use shared::domain::issuer::{Issuer, Reach};
-use shared::domain::{Clock, Name, Project, Scope};
+use shared::domain::{Clock, Name, Project, ProjectId, Scope};
 use shared::http::{
-    Caller, LimitsPatch, NewIssuer, Patched, Problem, ProjectView, SettingsPatch, if_match, json,
+    Caller, IfMatch, LimitsPatch, NewIssuer, Patched, Problem, ProjectView, SettingsPatch, if_match, json,
     merge_patch, path_parameter, tagged,
 };
 use shared::platform::{Environment, serve};
 use shared::store::{CommitProject, FindProject, change_project};
+use utoipa::ToSchema;
 
 /// A merge patch (RFC 7396): a list is replaced as a whole.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "issuers": [{ "issuer": "https://accounts.google.com", "audience": "1234.apps.googleusercontent.com" }],
+})))]
 struct ProjectPatch {
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     name: Option<Name>,
     #[serde(default)]
     settings: SettingsPatch,
     limits: Option<LimitsPatch>,
     #[serde(default)]
+    #[schema(value_type = Option<Vec<NewIssuer>>, max_items = 5)]
     issuers: Patched<Vec<NewIssuer>>,
 }
 
@@ -39,6 +45,25 @@ fn apply(patch: &ProjectPatch, issuers: Option<&Vec<Issuer>>, project: &Project)
     after
 }
 
+/// Update a project
+///
+/// A merge patch; a list is replaced as a whole. Limits are set by operators.
+#[utoipa::path(
+    patch,
+    path = "/v1/projects/{project}",
+    tag = "Projects",
+    security(("ApiKey" = ["admin"])),
+    params(("project" = ProjectId, Path, description = "The project."), IfMatch),
+    request_body(content((ProjectPatch = "application/merge-patch+json"), (ProjectPatch = "application/json"))),
+    responses(
+        (status = 200, description = "The project as it is now.", body = ProjectView, headers(("ETag"), ("Cache-Control"))),
+        (status = 400),
+        (status = 404),
+        (status = 409),
+        (status = 412),
+        (status = 415),
+    )
+)]
 async fn update_project(
     projects: &(impl FindProject + CommitProject), clock: &impl Clock, reach: Reach, request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -73,7 +98,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
     use shared::domain::error::WriteError;
-    use shared::domain::{ProjectId, Time, Unavailable};
+    use shared::domain::{Time, Unavailable};
     use std::sync::Mutex;
 
     struct Table {
