@@ -15,13 +15,9 @@ use shared::platform::{Edit, Environment, edit_once, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
 use utoipa::ToSchema;
 
-<<<<<<< HEAD
 /// What is absent stays, and what is `null` goes (RFC 7396).
-#[derive(Debug, Deserialize, ToSchema)]
-=======
 #[expect(clippy::option_option, reason = "absent, `null` and a value are three things")]
-#[derive(Debug, Deserialize)]
->>>>>>> refs/heads/images
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "title": "Harbour, evening", "tags": ["harbour", "dusk"], "metadata": { "order": null } })))]
 struct ImagePatch {
