@@ -4,7 +4,9 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use shared::domain::{Clock, ProjectId};
-use shared::http::{Caller, Problem, ProjectView, if_none_match, json, not_modified, path_parameter, tagged};
+use shared::http::{
+    Caller, IfNoneMatch, Problem, ProjectView, if_none_match, json, not_modified, path_parameter, tagged,
+};
 use shared::platform::{Environment, serve};
 use shared::store::FindProject;
 
