@@ -111,7 +111,8 @@ mod tests {
         assert_eq!(page["keys"][0]["scopes"], json!(["admin"]));
         assert!(page["keys"][0].get("secret_hash").is_none());
         let cursor = page["next_cursor"].as_str().unwrap();
-        assert_eq!(response.headers()["link"], format!("</v1/keys?cursor={cursor}>; rel=\"next\""));
+        let links = response.headers()["link"].to_str().unwrap();
+        assert!(links.ends_with(&format!("</v1/keys?cursor={cursor}>; rel=\"next\"")), "{links}");
         answer(&table, &format!("cursor={cursor}"), "admin").await.unwrap();
         let after = Some(KeyId::new(7.into()));
         let asked = [PlainQuery { limit: 1, after: None }, PlainQuery { limit: 1, after }];
