@@ -1,11 +1,12 @@
 //! Reserving an image, once for each attempt.
 
+use shared::domain::details::{Details, Tags};
 use shared::domain::error::{CommitError, FindImageError};
 use shared::domain::idempotency::{Attempt, Record};
 use shared::domain::image::{Change, Image, NewImage};
 use shared::domain::parts::Multipart;
 use shared::domain::{Clock, EventId, Ids, ImageId, UploadId};
-use shared::http::{Caller, Problem, same_request};
+use shared::http::{Caller, FieldError, Problem, same_request};
 use shared::media::{AbortParts, BeginParts};
 use shared::platform::{chain, recall};
 use shared::store::{CommitImage, FindImage, FindProject, RecallAttempt};
@@ -24,7 +25,7 @@ pub async fn prepare(
     images: &(impl FindImage + RecallAttempt), projects: &impl FindProject, ids: &impl Ids,
     clock: &impl Clock, caller: &Caller, attempt: Option<&Attempt>, new: NewImage,
 ) -> Result<Reservation, Problem> {
-    let now = clock.now();
+    let (now, new) = (clock.now(), granted(caller, new)?);
     if let Some(record) = recall(images, attempt, now).await? {
         return Ok(Reservation::Made(Box::new(recorded(images, caller, &record).await?)));
     }
@@ -33,7 +34,26 @@ pub async fn prepare(
     let (image, upload) = (ImageId::made_at(now, ids.ulid()), UploadId::new(ids.ulid()));
     let record = attempt.map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
     let change = Image::reserve(image, upload, caller.project, new, now).within(project.limits).once(record);
+    let change = change.spending(caller.grant().map(|(token, _)| token));
     Ok(Reservation::New(Box::new(change.traced(caller.trace.clone()))))
+}
+
+/// What an upload token makes of a new image, if it is good for it.
+fn granted(caller: &Caller, new: NewImage) -> Result<NewImage, Problem> {
+    let Some((_, grant)) = caller.grant() else { return Ok(new) };
+    if !grant.takes(&new.declared.content_type) {
+        let taken = grant.content_types.join(", ");
+        let detail = format!("With this token, `content_type` must be one of {taken}.");
+        return Err(Problem::unsupported_media(detail));
+    }
+    if let Some(most) = grant.max_bytes.filter(|most| new.declared.bytes > *most) {
+        return Err(Problem::too_large(format!("With this token, an upload has at most {most} bytes.")));
+    }
+    let tags = new.details.tags.changed(&grant.tags, &Tags::default()).map_err(|unfit| {
+        Problem::invalid_fields(vec![FieldError { pointer: "/tags".into(), detail: unfit.to_string() }])
+    })?;
+    let details = Details { tags, ..new.details };
+    Ok(NewImage { visibility: grant.visibility, details, ..new })
 }
 
 /// Writes a reservation, unless the same request just did.

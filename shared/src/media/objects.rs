@@ -232,8 +232,11 @@ impl CopyVariants for Media {
             listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
         // Variants of an upload that was replaced are being erased: they only leave.
         let replacement = image.replacement.as_ref().map(|new| new.upload);
-        let kept: Vec<String> =
-            [Some(image.upload), replacement].into_iter().flatten().map(|upload| upload.to_string()).collect();
+        let kept: Vec<String> = [Some(image.upload), replacement]
+            .into_iter()
+            .flatten()
+            .map(|upload| upload.to_string())
+            .collect();
         for key in &found {
             let Some(name) = key.strip_prefix(&from) else { continue };
             if !kept.iter().any(|upload| name.starts_with(upload)) {

@@ -8,6 +8,7 @@ mod costs;
 mod crashes;
 mod deliver;
 mod faults;
+mod identity;
 mod images;
 mod isolation;
 mod local_stack;

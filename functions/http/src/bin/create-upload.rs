@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, or_blank, unless_blank};
 use shared::domain::image::{Image, NewImage};
 use shared::domain::parts::PART_BYTES;
-use shared::domain::{Clock, Ids, Scope, Time, UserId, Visibility};
+use shared::domain::{Clock, Ids, Time, UserId, Visibility};
 use shared::http::{
     Caller, CreatedUpload, FieldError, IdempotencyKey, Problem, accepted_types, attempt, body,
     created_upload, declared,
@@ -93,7 +93,7 @@ struct Target {
 impl NewUpload {
     fn check(self, caller: &Caller) -> Result<(NewImage, Method), Problem> {
         let declared = declared(self.content_type, self.bytes)?;
-        if self.owner.is_some() && caller.user.is_some() {
+        if self.owner.is_some() && (caller.user.is_some() || caller.grant().is_some()) {
             let detail = "is the user of the token; leave it out".to_owned();
             return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
         }
@@ -131,7 +131,7 @@ async fn create_upload(
     uploads: &(impl PresignUpload + BeginParts + AbortParts), ids: &impl Ids, clock: &impl Clock,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let (new, method) = body::<NewUpload>(&request)?.check(&caller)?;
     let attempt = attempt(&request, &caller)?;
     let attempt = attempt.as_ref();
@@ -443,13 +443,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_needs_the_scope() {
+        let (project, key) = ("prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "key_01M5GZNY40K8C2E4G6J8M1P3RT");
         for (context, status) in [
-            (
-                json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "scopes": "images:read images:write" }),
-                403,
-            ),
-            (json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD" }), 403),
-            (json!({ "scopes": "admin" }), 401),
+            (json!({ "project": project, "key": key, "scopes": "images:read images:write" }), 403),
+            (json!({ "project": project, "key": key }), 403),
+            (json!({ "project": project, "scopes": "admin" }), 401),
+            (json!({ "key": key, "scopes": "admin" }), 401),
         ] {
             let mut event = event();
             event["requestContext"]["authorizer"]["lambda"] = context;
@@ -457,6 +456,50 @@ mod tests {
             assert_eq!(answer(&world, &event).await.unwrap_err().status(), status);
             assert!(world.asked.into_inner().unwrap().is_empty());
         }
+    }
+
+    fn by_token(grant: &Value, body: &Value) -> Value {
+        let mut event = event_with(body);
+        event["requestContext"]["authorizer"]["lambda"] = json!({
+            "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD",
+            "token": "tok_01M5GZNY40K8C2E4G6J8M1P3RT",
+            "scopes": "uploads:create",
+            "grant": grant.to_string(),
+        });
+        event
+    }
+
+    #[tokio::test]
+    async fn an_upload_token_says_what_an_upload_is_and_is_spent() {
+        let world = World::default();
+        let grant = json!({ "max_bytes": 9, "user": "ann", "visibility": "public", "tags": ["avatar"] });
+        let body =
+            json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"], "visibility": "private" });
+        answer(&world, &by_token(&grant, &body)).await.unwrap();
+        let change = world.written.into_inner().unwrap().unwrap();
+        assert_eq!(change.spends, Some("tok_01M5GZNY40K8C2E4G6J8M1P3RT".parse().unwrap()));
+        let image = change.image;
+        assert_eq!(image.owner.as_ref().map(UserId::as_str), Some("ann"));
+        assert_eq!(image.visibility, Visibility::Public);
+        assert_eq!(serde_json::to_value(&image.details.tags).unwrap(), json!(["avatar", "me"]));
+    }
+
+    #[tokio::test]
+    async fn an_upload_token_is_good_for_no_more_than_it_says() {
+        let grant = json!({ "content_types": ["image/png"], "max_bytes": 9 });
+        for (body, status) in [
+            (json!({ "content_type": "image/jpeg", "bytes": 9 }), 415),
+            (json!({ "content_type": "image/png", "bytes": 10 }), 413),
+            (json!({ "content_type": "image/png", "bytes": 9, "owner": "bob" }), 400),
+        ] {
+            let world = World::default();
+            let problem = answer(&world, &by_token(&grant, &body)).await.unwrap_err();
+            assert_eq!(problem.status(), status, "{body}");
+            assert!(world.written.into_inner().unwrap().is_none());
+        }
+        let spent = World { fails: Some(|| CommitError::TokenSpent), ..World::default() };
+        let body = json!({ "content_type": "image/png", "bytes": 9 });
+        assert_eq!(answer(&spent, &by_token(&grant, &body)).await.unwrap_err().code(), "forbidden");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use functions_http::companion::{Announced, NewFile, form};
 use functions_http::reservation::{Reservation, prepare, reserve};
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Ids, Scope};
+use shared::domain::{Clock, Ids};
 use shared::http::{Caller, Problem, json};
 use shared::media::PresignForm;
 use shared::platform::{Environment, serve};
@@ -16,7 +16,7 @@ async fn sign_uppy_form(
     images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
     uploads: &impl PresignForm, ids: &impl Ids, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let Announced { new, least } = NewFile::from_query(&request)?.check(&caller)?;
     let image = match prepare(images, projects, ids, clock, &caller, None, new).await? {
         Reservation::Made(image) => *image,
