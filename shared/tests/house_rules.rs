@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use serde_norway::Value as Yaml;
 
 /// Ports behind which there is no AWS, and so no permission.
-const WITHOUT_AWS: [&str; 3] = ["Clock", "Ids", "Secrets"];
+const WITHOUT_AWS: [&str; 4] = ["Clock", "FindSigningKeys", "Ids", "Secrets"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -208,8 +208,34 @@ fn a_functions_ports_are_its_policy() {
         let granted: BTreeSet<_> = statements(function)
             .map(|statement| statement["Sid"].as_str().expect("a statement is named after a port").to_owned())
             .collect();
-        assert_eq!(granted, ports(&binaries[&kebab(name)]), "{name}: what is granted, and what is asked for");
+        let mut asked = ports(&binaries[&kebab(name)]);
+        if knows_its_callers(function) {
+            // What `serve` asks for, before the function is asked anything.
+            asked.insert("TakeCells".into());
+        }
+        assert_eq!(granted, asked, "{name}: what is granted, and what is asked for");
     }
+}
+
+/// Whether a function is behind the authorizer.
+fn knows_its_callers(function: &Value) -> bool {
+    let events = function["Events"].as_object().into_iter().flat_map(Map::values);
+    events.filter(|event| event["Type"] == "HttpApi").any(|event| event["Properties"]["Auth"].is_null())
+}
+
+#[test]
+fn whoever_is_known_is_held_to_a_rate() {
+    let (template, binaries) = (Template::load(), binaries());
+    for (name, _) in template.functions().filter(|(_, function)| knows_its_callers(function)) {
+        let source = &binaries[&kebab(name)];
+        assert!(source.contains("    serve(") || source.contains("    serve_or_answer("), "{name}");
+    }
+}
+
+/// It is for issuers on the machine of whoever develops.
+#[test]
+fn the_template_trusts_no_issuer_on_a_loopback_address() {
+    assert!(!read("template.yaml").contains("ALLOW_LOOPBACK_ISSUERS"));
 }
 
 #[test]

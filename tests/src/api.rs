@@ -152,6 +152,11 @@ impl Api {
         answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Sends a merge patch.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::PATCH, path).json(body)).await
+    }
+
     /// Fetches a picture as a browser would, without a key.
     pub async fn picture(&self, path: &str) -> Answer {
         answer(self.elsewhere(Method::GET, &format!("{}{path}", self.base))).await

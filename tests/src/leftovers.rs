@@ -61,6 +61,12 @@ async fn look(root: &Root, explained: &Explained) -> Vec<String> {
     left.extend(counts(&rows, &images));
     let originals: BTreeSet<String> =
         rows.iter().filter(|row| row["type"] == "original").map(|row| id(row, "key")).collect();
+    for key in root.unfinished_uploads().await {
+        let owner = key.split('/').find(|part| part.starts_with("img_")).unwrap_or_default();
+        if !explained.pending.contains(owner) {
+            left.push(format!("parts of {key}"));
+        }
+    }
     for bucket in ["UploadsBucket", "OriginalsBucket", "VariantsBucket"] {
         for key in root.objects(bucket).await {
             let owner = key.split('/').find(|part| part.starts_with("img_")).unwrap_or_default();

@@ -13,6 +13,7 @@
 
 mod api;
 mod command;
+mod issuer;
 pub mod leftovers;
 pub mod pictures;
 mod process;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use api::{Answer, Api, Reservation, answer};
 pub use command::{command, command_in};
+pub use issuer::Issuer;
 pub use programs::{template, tintype};
 pub use root::Root;
 pub use stack::{Ready, Stack};

@@ -11,7 +11,7 @@ pub fn template() -> PathBuf {
     workspace().join("template.yaml")
 }
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 

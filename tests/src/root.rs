@@ -177,6 +177,13 @@ impl Root {
         put.body(ByteStream::from(bytes)).send().await.unwrap();
     }
 
+    /// The keys of uploads in parts that were neither completed nor aborted.
+    pub async fn unfinished_uploads(&self) -> Vec<String> {
+        let listed =
+            self.s3.list_multipart_uploads().bucket(self.name("UploadsBucket")).send().await.unwrap();
+        listed.uploads().iter().map(|upload| upload.key().unwrap().to_owned()).collect()
+    }
+
     // --- The table
 
     /// Every row.

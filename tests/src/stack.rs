@@ -66,6 +66,12 @@ impl Stack {
         let mut all: Vec<String> = vec!["--no-build".into(), "--port".into(), "0".into(), "--json".into()];
         all.extend(["--template".into(), template().display().to_string()]);
         all.extend(["--ready-file".into(), ready_file.display().to_string()]);
+        // Tests that run at the same time share a key, which would soon have asked too often.
+        for parameter in ["ReadsPerSecond", "ReadBurst", "WritesPerSecond", "WriteBurst"] {
+            if !arguments.iter().any(|argument| argument.starts_with(&format!("{parameter}="))) {
+                all.extend(["--parameter".into(), format!("{parameter}=100000")]);
+            }
+        }
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let process = Process::start(directory.path(), &all);
         let ready = serde_json::from_slice(&process.writes(&ready_file).await).unwrap();

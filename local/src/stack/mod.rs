@@ -200,6 +200,8 @@ async fn open(
                 ("AWS_ENDPOINT_URL_DYNAMODB".into(), listeners.dynamodb_url()),
                 ("AWS_ENDPOINT_URL_S3".into(), listeners.s3_url()),
                 ("AWS_ENDPOINT_URL_SQS".into(), listeners.sqs_url()),
+                // An issuer of tokens to develop with is on this machine, too.
+                ("ALLOW_LOOPBACK_ISSUERS".into(), "true".into()),
             ]),
             function: function.clone(),
         });

@@ -47,11 +47,80 @@ pub enum CommitError {
     /// The project would hold more than it may.
     #[error("the project's quota is used up")]
     QuotaExceeded,
+    /// The upload token has been used as often as it may be, or has expired.
+    #[error("the upload token is used up")]
+    TokenSpent,
     /// The original that the image refers to is not there, or another one with the same bytes is.
     #[error("the original is not where the image says")]
     OriginalMoved,
     /// The table could not be written.
     #[error("the image could not be written")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why something was not written that stands on how it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else changed it first: read it again and decide anew.
+    #[error("it was changed by somebody else")]
+    Conflict,
+    /// The attempt took effect before.
+    #[error("the attempt took effect before")]
+    Repeated(Box<Record>),
+    /// Another project has what is in this place of what was to be written.
+    #[error("another project has it already")]
+    Taken(usize),
+    /// The table could not be written.
+    #[error("it could not be written")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why a project could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeProjectError {
+    /// There is none by this id that the caller may see.
+    #[error("no such project")]
+    NotFound,
+    /// It is not at the version that the caller knows.
+    #[error("the project is at version {current}")]
+    Stale {
+        /// The version it is at.
+        current: u64,
+    },
+    /// Another project trusts the issuer in this place, for the same audience.
+    #[error("another project has this issuer already")]
+    IssuerTaken(usize),
+    /// Too many others were writing to it.
+    #[error("the project kept changing")]
+    Contended,
+    /// The table was out of reach.
+    #[error("the project could not be changed")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why a key could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeKeyError {
+    /// There is none by this id in this project.
+    #[error("no such key")]
+    NotFound,
+    /// It has been revoked.
+    #[error("the key has been revoked")]
+    Revoked,
+    /// It is not at the version that the caller knows.
+    #[error("the key is at version {current}")]
+    Stale {
+        /// The version it is at.
+        current: u64,
+    },
+    /// Too many others were writing to it.
+    #[error("the key kept changing")]
+    Contended,
+    /// The attempt took effect before.
+    #[error("the attempt took effect before")]
+    Repeated(Box<Record>),
+    /// The table was out of reach.
+    #[error("the key could not be changed")]
     Unavailable(#[source] Unavailable),
 }
 
@@ -98,6 +167,20 @@ pub enum ListError {
     InvalidCursor,
     /// The table could not be read.
     #[error("the list could not be read")]
+    Unavailable(#[source] Unavailable),
+}
+
+/// Why parts were not joined.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinPartsError {
+    /// The upload was joined or given up already.
+    #[error("no such multipart upload")]
+    Gone,
+    /// The parts are not, or no longer, as they were listed.
+    #[error("the parts were refused")]
+    Refused(#[source] Unavailable),
+    /// The bucket was out of reach.
+    #[error("the parts could not be joined")]
     Unavailable(#[source] Unavailable),
 }
 

@@ -97,6 +97,10 @@ id!(
     KeyId, "key"
 );
 id!(
+    /// An upload token (not its secret).
+    TokenId, "tok"
+);
+id!(
     /// An event in the log.
     EventId, "evt"
 );

@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 
 use super::details::{Details, Unfit, UserId};
 use super::idempotency::Record;
+use super::parts::Multipart;
 use super::preset::Variant;
 use super::quota::Limits;
-use super::{EventKind, ImageId, ProjectId, Time, TraceParent, UploadId};
+use super::{EventKind, ImageId, ProjectId, Time, TokenId, TraceParent, UploadId};
 
 /// How long a client has to send its bytes.
 pub const UPLOAD_WINDOW: Duration = Duration::from_hours(1);
@@ -323,6 +324,9 @@ pub struct Image {
     /// When a timer is to look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Due>,
+    /// The upload that is, or was, sent in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipart: Option<Multipart>,
     /// New bytes that are under way for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement: Option<Replacement>,
@@ -436,17 +440,25 @@ pub struct Change {
     pub within: Option<Limits>,
     /// The record that keeps the request from taking effect twice.
     pub once: Option<Record>,
+    /// The upload token that it is one use of.
+    pub spends: Option<TokenId>,
 }
 
 impl Change {
     fn new(image: Image, event: Option<EventKind>) -> Self {
-        Self { image, event, within: None, once: None }
+        Self { image, event, within: None, once: None, spends: None }
     }
 
     /// Only if the project then holds no more than this.
     #[must_use]
     pub fn within(self, limits: Limits) -> Self {
         Self { within: Some(limits), ..self }
+    }
+
+    /// Only if this upload token has not been used up.
+    #[must_use]
+    pub fn spending(self, token: Option<TokenId>) -> Self {
+        Self { spends: token, ..self }
     }
 
     /// As a part of this trace.

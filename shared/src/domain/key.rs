@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use super::{KeyId, ProjectId, Secret, Time};
 
 /// What a key may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum Scope {
     /// Find and read images.
     #[serde(rename = "images:read")]
@@ -22,14 +24,20 @@ pub enum Scope {
     /// Reserve uploads.
     #[serde(rename = "uploads:create")]
     CreateUploads,
-    /// Everything, projects and keys included.
+    /// Everything in the project, its keys included.
     #[serde(rename = "admin")]
     Admin,
+    /// Make projects and set their limits. Nothing else implies it.
+    #[serde(rename = "operator")]
+    Operator,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::ReadImages, Self::WriteImages, Self::CreateUploads, Self::Admin];
+    pub const ALL: [Self; 5] =
+        [Self::ReadImages, Self::WriteImages, Self::CreateUploads, Self::Admin, Self::Operator];
+    /// What users may do if nobody says otherwise.
+    pub const OF_USERS: [Self; 3] = [Self::ReadImages, Self::WriteImages, Self::CreateUploads];
 
     /// The scope's name on the wire.
     pub const fn name(self) -> &'static str {
@@ -38,7 +46,24 @@ impl Scope {
             Self::WriteImages => "images:write",
             Self::CreateUploads => "uploads:create",
             Self::Admin => "admin",
+            Self::Operator => "operator",
         }
+    }
+
+    /// Whether somebody with these scopes may do what this one stands for.
+    pub fn is_in(self, scopes: &[Self]) -> bool {
+        let implied = match self {
+            Self::ReadImages | Self::WriteImages | Self::CreateUploads | Self::Admin => {
+                scopes.contains(&Self::Admin)
+            }
+            Self::Operator => false,
+        };
+        implied || scopes.contains(&self)
+    }
+
+    /// Writes scopes as a space-separated list.
+    pub fn write_list(scopes: &[Self]) -> String {
+        scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" ")
     }
 
     /// Reads scopes from a space-separated list; names this version does not know grant nothing.
@@ -65,14 +90,12 @@ pub struct InvalidToken;
 impl KeyToken {
     /// The text to hand to the owner, once.
     pub fn expose_text(&self) -> String {
-        let id = self.id.to_string();
-        let ulid = id.strip_prefix("key_").unwrap_or(&id);
-        format!("tt_{ulid}_{}", self.secret.expose_text())
+        write_bearer("tt", &self.id.to_string(), &self.secret)
     }
 
-    /// SHA-256 of the secret, in hex: what is stored. A fast hash is enough for 256 random bits.
+    /// SHA-256 of the secret, in hex: what is stored.
     pub fn hash(&self) -> String {
-        hex(&Sha256::digest(self.secret.expose()))
+        hash_of(&self.secret)
     }
 }
 
@@ -80,10 +103,27 @@ impl FromStr for KeyToken {
     type Err = InvalidToken;
 
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
-        let (ulid, secret) = text.strip_prefix("tt_").and_then(|t| t.split_once('_')).ok_or(InvalidToken)?;
-        let id = KeyId::new(Ulid::from_string(ulid).map_err(|_| InvalidToken)?);
-        Ok(Self { id, secret: secret.parse().map_err(|_| InvalidToken)? })
+        let (ulid, secret) = read_bearer("tt", text)?;
+        Ok(Self { id: KeyId::new(ulid), secret })
     }
+}
+
+/// SHA-256 of a secret, in hex. A fast hash is enough for 256 random bits.
+pub(super) fn hash_of(secret: &Secret) -> String {
+    hex(&Sha256::digest(secret.expose()))
+}
+
+/// `prefix_<ULID>_<secret>`, of an id with a prefix of its own.
+pub(super) fn write_bearer(prefix: &str, id: &str, secret: &Secret) -> String {
+    let ulid = id.split_once('_').map_or(id, |(_, ulid)| ulid);
+    format!("{prefix}_{ulid}_{}", secret.expose_text())
+}
+
+/// Reads it back.
+pub(super) fn read_bearer(prefix: &str, text: &str) -> Result<(Ulid, Secret), InvalidToken> {
+    let rest = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or(InvalidToken)?;
+    let (ulid, secret) = rest.split_once('_').ok_or(InvalidToken)?;
+    Ok((Ulid::from_string(ulid).map_err(|_| InvalidToken)?, secret.parse().map_err(|_| InvalidToken)?))
 }
 
 /// A key as it is stored.
@@ -93,16 +133,52 @@ pub struct ApiKey {
     pub id: KeyId,
     /// The project it opens.
     pub project: ProjectId,
+    /// What its owner calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What for.
     pub scopes: Vec<Scope>,
     /// SHA-256 of the secret, in hex.
     pub secret_hash: String,
+    /// The secret before this one, while it is still good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousSecret>,
     /// When it was made.
     pub created_at: Time,
+    /// When it ceases to be good. (`expires_at` would be the table's own.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_until: Option<Time>,
+    /// When it was last seen, give or take [`SEEN_EVERY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Time>,
     /// Set when it is no longer good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
+    /// Rises with every change that its owner makes.
+    #[serde(default)]
+    pub version: u64,
 }
+
+/// A secret that has been replaced.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// SHA-256 of it, in hex.
+    pub secret_hash: String,
+    /// When it ceases to be good.
+    pub good_until: Time,
+}
+
+/// How long a replaced secret is good if nobody says.
+pub const DEFAULT_OVERLAP: Duration = Duration::from_hours(24);
+/// How long a replaced secret is good at most.
+pub const MAXIMUM_OVERLAP: Duration = Duration::from_hours(7 * 24);
+/// How often a key's use is written down at most.
+pub const SEEN_EVERY: Duration = Duration::from_hours(1);
+
+/// The key has been revoked, and there is no way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key has been revoked")]
+pub struct Revoked;
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,14 +189,111 @@ impl fmt::Debug for ApiKey {
 impl ApiKey {
     /// The record of a new key.
     pub fn new(token: &KeyToken, project: ProjectId, scopes: Vec<Scope>, now: Time) -> Self {
-        Self { id: token.id, project, scopes, secret_hash: token.hash(), created_at: now, revoked_at: None }
+        Self {
+            id: token.id,
+            project,
+            name: None,
+            scopes,
+            secret_hash: token.hash(),
+            previous: None,
+            created_at: now,
+            good_until: None,
+            last_used_at: None,
+            revoked_at: None,
+            version: 1,
+        }
     }
 
     /// Whether this key admits the bearer of `token`. The hashes are compared in constant time.
     pub fn admits(&self, token: &KeyToken, now: Time) -> bool {
-        let proven: bool = self.secret_hash.as_bytes().ct_eq(token.hash().as_bytes()).into();
-        proven && self.id == token.id && self.revoked_at.is_none_or(|revoked| now < revoked)
+        let hash = token.hash();
+        let is = |stored: &str| stored.as_bytes().ct_eq(hash.as_bytes());
+        let previous = self.previous.as_ref().filter(|previous| now < previous.good_until);
+        let proven = is(&self.secret_hash) | previous.map_or(Choice::from(0), |p| is(&p.secret_hash));
+        bool::from(proven) && self.id == token.id && self.is_good(now)
     }
+
+    /// Whether it has neither been revoked nor expired.
+    pub fn is_good(&self, now: Time) -> bool {
+        let before = |end: Option<Time>| end.is_none_or(|end| now < end);
+        before(self.revoked_at) && before(self.good_until)
+    }
+
+    /// The key with a new secret. The old one is good for a while longer, and the one before it no more.
+    pub fn rotate(&self, token: &KeyToken, overlap: Duration, now: Time) -> Result<Self, Revoked> {
+        let previous = PreviousSecret {
+            secret_hash: self.secret_hash.clone(),
+            good_until: now.after(overlap.min(MAXIMUM_OVERLAP)),
+        };
+        let previous = (!overlap.is_zero()).then_some(previous);
+        Ok(Self { secret_hash: token.hash(), previous, ..self.changed()? })
+    }
+
+    /// The key under another name.
+    pub fn rename(&self, name: Option<String>) -> Result<Self, Revoked> {
+        Ok(Self { name, ..self.changed()? })
+    }
+
+    /// The key as nobody can use it any more; nothing if that is so already.
+    pub fn revoke(&self, now: Time) -> Option<Self> {
+        let changed = self.changed().ok()?;
+        Some(Self { revoked_at: Some(now), previous: None, ..changed })
+    }
+
+    fn changed(&self) -> Result<Self, Revoked> {
+        let changed = Self { version: self.version + 1, ..self.clone() };
+        if self.revoked_at.is_none() { Ok(changed) } else { Err(Revoked) }
+    }
+
+    /// The key as seen now, if that is worth writing down.
+    pub fn seen(&self, now: Time) -> Option<Self> {
+        let lately = self.last_used_at.is_some_and(|last| now.since(last) < SEEN_EVERY);
+        (!lately).then(|| Self { last_used_at: Some(now), ..self.clone() })
+    }
+
+    /// What its owner may see of it.
+    pub fn summary(&self) -> KeySummary {
+        KeySummary {
+            id: self.id,
+            name: self.name.clone(),
+            scopes: self.scopes.clone(),
+            created_at: self.created_at,
+            expires_at: self.good_until,
+            last_used_at: self.last_used_at,
+            previous_expires_at: self.previous.as_ref().map(|previous| previous.good_until),
+            revoked_at: self.revoked_at,
+        }
+    }
+}
+
+/// A key without its secret: what a list shows, and all that there is to show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Key, examples(json!({
+    "id": "key_01M7Y7HNH0M6P1S3V5X7Z9B2DF", "name": "Build server", "scopes": ["images:read"],
+    "created_at": "2026-11-21T05:00:00.000Z",
+})))]
+pub struct KeySummary {
+    /// Its id.
+    pub id: KeyId,
+    /// What its owner calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What for.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it ceases to be good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// When it was last used, to the hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Time>,
+    /// When the secret before the last rotation ceases to be good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_expires_at: Option<Time>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Time>,
 }
 
 /// Lower-case hex.
@@ -161,6 +334,63 @@ mod tests {
         key.revoked_at = Some(Time::from_secs(150));
         assert!(key.admits(&token(1), Time::from_secs(149)));
         assert!(!key.admits(&token(1), Time::from_secs(150)));
+    }
+
+    #[test]
+    fn a_key_admits_nobody_once_it_has_expired() {
+        let key = ApiKey { good_until: Some(Time::from_secs(150)), ..key() };
+        assert!(key.admits(&token(1), Time::from_secs(149)));
+        assert!(!key.admits(&token(1), Time::from_secs(150)));
+    }
+
+    #[test]
+    fn a_replaced_secret_is_good_for_as_long_as_was_asked() {
+        let overlap = Duration::from_secs(50);
+        let rotated = key().rotate(&token(2), overlap, Time::from_secs(100)).unwrap();
+        for (seed, secs, admitted) in [(1, 149, true), (1, 150, false), (2, 100, true), (2, 151, true)] {
+            assert_eq!(rotated.admits(&token(seed), Time::from_secs(secs)), admitted, "{seed} at {secs}");
+        }
+        let twice = rotated.rotate(&token(3), overlap, Time::from_secs(110)).unwrap();
+        assert!(!twice.admits(&token(1), Time::from_secs(111)), "a key has two secrets at most");
+        assert!(
+            twice.admits(&token(2), Time::from_secs(159)) && twice.admits(&token(3), Time::from_secs(159))
+        );
+        assert_eq!((rotated.version, twice.version), (2, 3));
+        let at_once = key().rotate(&token(2), Duration::ZERO, Time::from_secs(100)).unwrap();
+        assert!(!at_once.admits(&token(1), Time::from_secs(100)));
+        let for_ever = key().rotate(&token(2), Duration::MAX, Time::from_secs(0)).unwrap();
+        let end = Time::from_secs(0).after(MAXIMUM_OVERLAP);
+        assert_eq!(for_ever.previous.unwrap().good_until, end);
+    }
+
+    #[test]
+    fn a_revoked_key_stays_as_it_is() {
+        let rotated = key().rotate(&token(2), DEFAULT_OVERLAP, Time::from_secs(100)).unwrap();
+        let revoked = rotated.revoke(Time::from_secs(150)).unwrap();
+        for seed in [1, 2] {
+            assert!(!revoked.admits(&token(seed), Time::from_secs(150)));
+        }
+        assert_eq!(revoked.rotate(&token(3), DEFAULT_OVERLAP, Time::from_secs(151)), Err(Revoked));
+        assert_eq!(revoked.rename(None), Err(Revoked));
+        assert_eq!(revoked.revoke(Time::from_secs(151)), None);
+    }
+
+    #[test]
+    fn use_is_written_down_once_an_hour() {
+        let seen = key().seen(Time::from_secs(200)).unwrap();
+        assert_eq!((seen.last_used_at, seen.version), (Some(Time::from_secs(200)), key().version));
+        assert_eq!(seen.seen(Time::from_secs(200 + 3599)), None);
+        assert!(seen.seen(Time::from_secs(200 + 3600)).is_some());
+    }
+
+    #[test]
+    fn an_administrator_may_everything_but_operate() {
+        for scope in Scope::ALL {
+            assert_eq!(scope.is_in(&[Scope::Admin]), scope != Scope::Operator, "{}", scope.name());
+            assert_eq!(scope.is_in(&[Scope::Operator]), scope == Scope::Operator, "{}", scope.name());
+            assert_eq!(scope.is_in(&[Scope::ReadImages]), scope == Scope::ReadImages, "{}", scope.name());
+        }
+        assert_eq!(Scope::parse_list(&Scope::write_list(&Scope::ALL)), Scope::ALL);
     }
 
     #[test]

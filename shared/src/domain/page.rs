@@ -9,7 +9,7 @@ use sha2::Sha256;
 use utoipa::ToSchema;
 
 use super::details::Tag;
-use super::{ImageId, Project, Time, UserId};
+use super::{ImageId, KeyId, Project, ProjectId, Time, UserId};
 
 /// How many rows a page has if nobody says.
 pub const DEFAULT_LIMIT: u32 = 50;
@@ -140,6 +140,23 @@ pub struct TagCount {
     pub tag: Tag,
     /// The images.
     pub images: i64,
+}
+
+/// The whole query of a list that has no filter: keys, projects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainQuery<Id> {
+    /// Rows per page.
+    pub limit: u32,
+    /// The last row of the page before.
+    pub after: Option<Id>,
+}
+
+impl Query for PlainQuery<KeyId> {
+    const LIST: &'static str = "keys";
+}
+
+impl Query for PlainQuery<ProjectId> {
+    const LIST: &'static str = "projects";
 }
 
 /// A text that this project did not hand out as a cursor.

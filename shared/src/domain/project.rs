@@ -1,7 +1,9 @@
 //! Projects: the tenants.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::issuer::Issuer;
 use super::quota::Limits;
 use super::{ProjectId, Secret, Time};
 
@@ -21,6 +23,25 @@ pub struct Project {
     /// How much it may keep.
     #[serde(default)]
     pub limits: Limits,
+    /// Whose users it trusts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<Issuer>,
+    /// Rises with every change.
+    #[serde(default)]
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Time,
+}
+
+/// What a list shows of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProjectSummary {
+    /// Its id.
+    pub id: ProjectId,
+    /// What its owner calls it.
+    pub name: String,
+    /// How much it may keep.
+    pub limits: Limits,
     /// When it was made.
     pub created_at: Time,
 }
@@ -34,13 +55,21 @@ impl Project {
             signing_keys,
             settings: Settings::default(),
             limits: Limits::default(),
+            issuers: vec![],
+            version: 1,
             created_at: now,
         }
+    }
+
+    /// What a list shows of it.
+    pub fn summary(&self) -> ProjectSummary {
+        let Self { id, name, limits, created_at, .. } = self;
+        ProjectSummary { id: *id, name: name.clone(), limits: *limits, created_at: *created_at }
     }
 }
 
 /// How a project's pictures are treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Settings {
     /// Whether images know the place where they were taken.
     #[serde(default)]

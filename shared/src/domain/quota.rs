@@ -4,11 +4,12 @@
 //! changes the image; so no crash between two writes can leave the account wrong.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::image::{Image, State};
 
 /// How much a project may keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Limits {
     /// Bytes of originals, and of uploads that are under way.

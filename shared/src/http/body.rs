@@ -3,6 +3,7 @@
 use ::http::header;
 use lambda_http::{Body, Request, RequestExt as _};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::{FieldError, Problem};
 
@@ -16,6 +17,24 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
 /// Reads a merge patch (RFC 7396), which many clients send as plain JSON.
 pub fn merge_patch<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     read(request, &["application/merge-patch+json", JSON])
+}
+
+/// What a merge patch says of a field that may be taken away; with `#[serde(default)]` on the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patched<T> {
+    /// It is absent.
+    #[default]
+    Kept,
+    /// It is null.
+    Removed,
+    /// It has a value.
+    Given(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patched<T> {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(field)?.map_or(Self::Removed, Self::Given))
+    }
 }
 
 fn read<T: DeserializeOwned>(request: &Request, media_types: &[&str]) -> Result<T, Problem> {
@@ -86,7 +105,6 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -115,6 +133,27 @@ mod tests {
             let Body::Text(document) = response.body() else { panic!("a problem is text") };
             assert!(document.contains(mentions), "{document}");
         }
+    }
+
+    #[test]
+    fn a_patch_tells_null_from_nothing() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Patch {
+            #[serde(default)]
+            name: Patched<String>,
+        }
+        for (text, name) in [
+            ("{}", Patched::Kept),
+            (r#"{"name":null}"#, Patched::Removed),
+            (r#"{"name":"x"}"#, Patched::Given("x".to_owned())),
+        ] {
+            for media_type in ["application/merge-patch+json", "application/json"] {
+                assert_eq!(merge_patch::<Patch>(&request(media_type, text)).unwrap().name, name, "{text}");
+            }
+        }
+        let problem = merge_patch::<Patch>(&request("text/plain", "{}")).err().unwrap();
+        assert_eq!(problem.status(), 415);
     }
 
     fn pointer_of(problem: Problem) -> Option<String> {

@@ -53,19 +53,19 @@ pub fn same_request(attempt: &Attempt, record: Record) -> Result<Record, Problem
     if record.attempt == *attempt { Ok(record) } else { Err(Problem::idempotency_mismatch()) }
 }
 
+/// The record to answer from, when it was found only on writing it.
+pub fn repeated(attempt: Option<Attempt>, record: Record) -> Result<Record, Problem> {
+    let attempt = attempt.ok_or_else(|| Problem::internal("a record without an attempt"))?;
+    same_request(&attempt, record)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ProjectId;
 
     fn caller() -> Caller {
-        Caller {
-            project: ProjectId::new(1.into()),
-            user: None,
-            id: "key_1".into(),
-            scopes: vec![],
-            trace: None,
-        }
+        Caller::for_tests(ProjectId::new(1.into()), "key:1")
     }
 
     fn request(keys: &[&str], path: &str, body: &str) -> Request {

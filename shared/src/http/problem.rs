@@ -8,7 +8,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::Unavailable;
-use crate::domain::error::{CommitError, EditImageError, FindImageError, ListError, ReadObjectError};
+use crate::domain::error::{
+    ChangeKeyError, ChangeProjectError, CommitError, EditImageError, FindImageError, JoinPartsError,
+    ListError, ReadObjectError, WriteError,
+};
+use crate::domain::parts::{Arrived, PartsError};
 
 /// A field that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -104,6 +108,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("There is no such {what}."))
     }
 
+    /// 412: it is not what the caller has seen. `etag` is what it is now.
+    pub fn stale(what: &str, etag: &str) -> Self {
+        let detail = format!("The {what} has changed since you read it. Read it again and decide anew.");
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail).with_header(header::ETAG, etag)
+    }
+
     /// 410: it was here once.
     pub fn gone(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "gone", detail)
@@ -128,6 +138,14 @@ impl Problem {
     pub fn idempotency_mismatch() -> Self {
         let detail = "This `Idempotency-Key` was used for another request. Take a new one for each request.";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", detail)
+    }
+
+    /// 429: too many requests; in so many seconds there may be another.
+    pub fn rate_limited(after: u64) -> Self {
+        let detail =
+            "You ask more often than you may. Wait as long as `Retry-After` says, and ask less often.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail)
+            .with_header(header::RETRY_AFTER, &after.max(1).to_string())
     }
 
     /// 500: our fault.
@@ -230,10 +248,53 @@ impl From<CommitError> for Problem {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::QuotaExceeded => Self::quota_exceeded(),
+            CommitError::TokenSpent => Self::forbidden("The upload token is used up. Ask for another one."),
             CommitError::Unavailable(error) => error.into(),
             CommitError::Repeated(_) => Self::conflict("This request has taken effect already."),
             CommitError::OriginalMoved => Self::internal(error),
             CommitError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
+        }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Conflict => Self::conflict("Others are writing at this moment. Try again."),
+            WriteError::Taken(_) => Self::conflict("Another project has it already."),
+            WriteError::Repeated(_) => Self::conflict("This request has taken effect already."),
+            WriteError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeProjectError> for Problem {
+    fn from(error: ChangeProjectError) -> Self {
+        match error {
+            ChangeProjectError::NotFound => Self::not_found("project"),
+            ChangeProjectError::Stale { current } => Self::stale("project", &format!("\"{current}\"")),
+            ChangeProjectError::IssuerTaken(index) => Self::conflict(format!(
+                "Another project has the issuer at `/issuers/{index}` for the same audience."
+            )),
+            ChangeProjectError::Contended => {
+                Self::conflict("Others are changing the project at this moment. Try again.")
+            }
+            ChangeProjectError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeKeyError> for Problem {
+    fn from(error: ChangeKeyError) -> Self {
+        match error {
+            ChangeKeyError::NotFound => Self::not_found("key"),
+            ChangeKeyError::Revoked => Self::conflict("The key has been revoked."),
+            ChangeKeyError::Stale { current } => Self::stale("key", &format!("\"{current}\"")),
+            ChangeKeyError::Contended => {
+                Self::conflict("Others are changing the key at this moment. Try again.")
+            }
+            ChangeKeyError::Repeated(_) => Self::conflict("This request has taken effect already."),
+            ChangeKeyError::Unavailable(error) => error.into(),
         }
     }
 }
@@ -246,6 +307,46 @@ impl From<ListError> for Problem {
                 detail: "is not a cursor that this list gave out. Start again without one.".into(),
             }]),
             ListError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<PartsError> for Problem {
+    fn from(error: PartsError) -> Self {
+        match error {
+            PartsError::OutOfOrder => Self::invalid_fields(vec![FieldError {
+                pointer: "/parts".into(),
+                detail: "must name each part once, in ascending order".into(),
+            }]),
+            PartsError::Missing(numbers) => {
+                let numbers: Vec<_> = numbers.iter().map(u16::to_string).collect();
+                let numbers = numbers.join(", ");
+                Self::conflict(format!(
+                    "These parts have not arrived, or not as you say: {numbers}. Send them and complete again."
+                ))
+            }
+            PartsError::TooSmall(number) => Self::conflict(format!(
+                "Part {number} is too small: all but the last have 5 MiB at least. Send it again."
+            )),
+        }
+    }
+}
+
+impl From<Arrived> for Problem {
+    fn from(_: Arrived) -> Self {
+        Self::conflict("The bytes have arrived already. Delete the image instead.")
+    }
+}
+
+impl From<JoinPartsError> for Problem {
+    fn from(error: JoinPartsError) -> Self {
+        match error {
+            JoinPartsError::Gone => Self::gone("The upload was completed or aborted already."),
+            JoinPartsError::Refused(error) => {
+                Self::conflict("The parts changed in the meantime. Complete the upload again.")
+                    .caused_by(error)
+            }
+            JoinPartsError::Unavailable(error) => error.into(),
         }
     }
 }
@@ -296,6 +397,8 @@ mod tests {
             (Problem::not_found("image"), 404, "not-found", None),
             (Problem::too_large("x"), 413, "too-large", None),
             (Problem::unsupported_media("x"), 415, "unsupported-media", None),
+            (Problem::rate_limited(0), 429, "rate-limited", Some(("retry-after", "1"))),
+            (Problem::rate_limited(7), 429, "rate-limited", Some(("retry-after", "7"))),
             (Problem::internal("x"), 500, "internal", None),
             (outage().into(), 503, "unavailable", Some(("retry-after", "5"))),
             (throttled().into(), 503, "unavailable", Some(("retry-after", "2"))),
@@ -306,6 +409,20 @@ mod tests {
             (EditImageError::Stale { current }.into(), 412, "stale", Some(("etag", "\"3.7\""))),
             (EditImageError::Contended.into(), 409, "conflict", None),
             (EditImageError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (WriteError::Conflict.into(), 409, "conflict", None),
+            (WriteError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (WriteError::Taken(0).into(), 409, "conflict", None),
+            (CommitError::TokenSpent.into(), 403, "forbidden", None),
+            (ChangeProjectError::NotFound.into(), 404, "not-found", None),
+            (ChangeProjectError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),
+            (ChangeProjectError::IssuerTaken(1).into(), 409, "conflict", None),
+            (ChangeProjectError::Contended.into(), 409, "conflict", None),
+            (ChangeProjectError::Unavailable(outage()).into(), 503, "unavailable", None),
+            (ChangeKeyError::NotFound.into(), 404, "not-found", None),
+            (ChangeKeyError::Revoked.into(), 409, "conflict", None),
+            (ChangeKeyError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),
+            (ChangeKeyError::Contended.into(), 409, "conflict", None),
+            (ChangeKeyError::Unavailable(outage()).into(), 503, "unavailable", None),
             (ListError::InvalidCursor.into(), 400, "invalid-request", None),
             (ListError::Unavailable(throttled()).into(), 503, "unavailable", Some(("retry-after", "2"))),
             (ReadObjectError::NotFound.into(), 404, "not-found", None),

@@ -25,6 +25,21 @@ pub fn created<T: Serialize>(location: &str, value: &T) -> Result<Response<Body>
     Ok(response)
 }
 
+/// The same answer, with an entity tag, and for nobody else to keep.
+pub fn tagged(mut response: Response<Body>, etag: &str) -> Result<Response<Body>, Problem> {
+    let etag = HeaderValue::from_str(etag).map_err(Problem::internal)?;
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+/// The same answer, for nobody to keep: it shows a secret.
+pub fn unstored(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// 202: it will be done.
 pub fn accepted() -> Response<Body> {
     let mut response = Response::new(Body::Empty);

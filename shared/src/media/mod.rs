@@ -4,6 +4,7 @@
 //! the only one that pictures are served from.
 
 pub mod keys;
+mod multipart;
 mod objects;
 mod post_policy;
 mod presign;
@@ -11,11 +12,12 @@ mod presign;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 
+pub use multipart::{AbortParts, BeginParts, FindUpload, JoinParts, ListParts, PartTarget, SignPart};
 pub use objects::{
     AnnounceUpload, CopyVariants, DeleteUpload, EraseObjects, EraseOriginals, EraseVariants, ListOriginals,
     ReadUpload, ReadVariant, StoreOriginal, StoreVariant, StoredOriginal, UploadOriginal, VariantBody,
 };
-pub use presign::{PresignUpload, UploadMethod, UploadTarget};
+pub use presign::{PresignForm, PresignUpload, UploadMethod, UploadTarget};
 
 /// The buckets' names. A function has the ones that its environment names.
 #[derive(Debug, Clone, Default)]

@@ -85,7 +85,7 @@ pub trait AnnounceUpload {
 
 /// Carries variants over to where they belong.
 pub trait CopyVariants {
-    /// Copies what lies where the image was to be seen before, and gives the keys that were copied.
+    /// Copies what lies where the image was to be seen before, and gives the keys that may go there now.
     fn copy_variants(&self, image: &Image) -> impl Future<Output = Result<Vec<String>, Unavailable>> + Send;
 }
 
@@ -230,8 +230,18 @@ impl CopyVariants for Media {
         let listed = listed.map_err(|e| unavailable(OPERATION, e))?;
         let found: Vec<String> =
             listed.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect();
+        // Variants of an upload that was replaced are being erased: they only leave.
+        let replacement = image.replacement.as_ref().map(|new| new.upload);
+        let kept: Vec<String> = [Some(image.upload), replacement]
+            .into_iter()
+            .flatten()
+            .map(|upload| upload.to_string())
+            .collect();
         for key in &found {
             let Some(name) = key.strip_prefix(&from) else { continue };
+            if !kept.iter().any(|upload| name.starts_with(upload)) {
+                continue;
+            }
             let copy = self.client.copy_object().bucket(bucket).copy_source(format!("{bucket}/{key}"));
             match copy.key(format!("{to}{name}")).send().await {
                 Ok(_) => {}
@@ -423,7 +433,7 @@ async fn delete(
     Ok(())
 }
 
-fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
+pub(super) fn unavailable<E>(operation: &'static str, error: SdkError<E>) -> Unavailable
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

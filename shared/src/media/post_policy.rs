@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html>
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
@@ -18,7 +19,8 @@ pub struct Form<'a> {
     pub bucket: &'a str,
     pub key: &'a str,
     pub content_type: &'a str,
-    pub bytes: u64,
+    /// How many bytes the file has, at least and at most.
+    pub bytes: RangeInclusive<u64>,
     pub region: &'a str,
     pub credentials: &'a Credentials,
     pub now: Time,
@@ -41,8 +43,8 @@ pub fn fields(form: &Form<'_>) -> BTreeMap<String, String> {
     if let Some(token) = form.credentials.session_token() {
         fields.insert("x-amz-security-token".to_owned(), token.to_owned());
     }
-    let mut conditions =
-        vec![json!({ "bucket": form.bucket }), json!(["content-length-range", form.bytes, form.bytes])];
+    let (least, most) = (form.bytes.start(), form.bytes.end());
+    let mut conditions = vec![json!({ "bucket": form.bucket }), json!(["content-length-range", least, most])];
     conditions.extend(fields.iter().map(|(name, value)| json!({ name: value })));
     let policy = json!({ "expiration": form.expires_at, "conditions": conditions });
     let policy = STANDARD.encode(policy.to_string());
@@ -65,7 +67,7 @@ mod tests {
             bucket: "uploads",
             key: "prj_1/img_1/upl_1",
             content_type: "image/jpeg",
-            bytes: 42,
+            bytes: 42..=42,
             region: "eu-west-1",
             credentials: &credentials,
             now,

@@ -58,9 +58,42 @@ impl PresignUpload for Media {
         &self, image: &Image, method: UploadMethod, now: Time,
     ) -> Result<UploadTarget, Unavailable> {
         match method {
-            UploadMethod::Post => self.presign_post(image, now).await,
+            UploadMethod::Post => self.presign_form(image, image.declared.bytes, now).await,
             UploadMethod::Put => self.presign_put(image, now).await,
         }
+    }
+}
+
+/// Lets a client upload bytes whose number it does not know.
+pub trait PresignForm {
+    /// A form that takes at least so many bytes, and at most what was declared, for an hour.
+    fn presign_form(
+        &self, image: &Image, least: u64, now: Time,
+    ) -> impl Future<Output = Result<UploadTarget, Unavailable>> + Send;
+}
+
+impl PresignForm for Media {
+    async fn presign_form(&self, image: &Image, least: u64, now: Time) -> Result<UploadTarget, Unavailable> {
+        const OPERATION: &str = "presign_form";
+        let credentials =
+            self.credentials.provide_credentials().await.map_err(|e| Unavailable::new(OPERATION, e))?;
+        let expires_at = now.after(UPLOAD_WINDOW);
+        let fields = post_policy::fields(&post_policy::Form {
+            bucket: &self.buckets.uploads,
+            key: &keys::upload(image.project, image.id, image.upload),
+            content_type: &image.declared.content_type,
+            bytes: least..=image.declared.bytes,
+            region: &self.region,
+            credentials: &credentials,
+            now,
+            expires_at,
+        });
+        let bucket = &self.buckets.uploads;
+        let url = self.endpoint.as_ref().map_or_else(
+            || format!("https://{bucket}.s3.{}.amazonaws.com/", self.region),
+            |endpoint| format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+        );
+        Ok(UploadTarget { method: UploadMethod::Post, url, fields, headers: BTreeMap::new(), expires_at })
     }
 }
 
@@ -103,28 +136,5 @@ impl Media {
                 .collect(),
             expires_at: now.after(UPLOAD_WINDOW),
         })
-    }
-
-    async fn presign_post(&self, image: &Image, now: Time) -> Result<UploadTarget, Unavailable> {
-        const OPERATION: &str = "presign_upload";
-        let credentials =
-            self.credentials.provide_credentials().await.map_err(|e| Unavailable::new(OPERATION, e))?;
-        let expires_at = now.after(UPLOAD_WINDOW);
-        let fields = post_policy::fields(&post_policy::Form {
-            bucket: &self.buckets.uploads,
-            key: &keys::upload(image.project, image.id, image.upload),
-            content_type: &image.declared.content_type,
-            bytes: image.declared.bytes,
-            region: &self.region,
-            credentials: &credentials,
-            now,
-            expires_at,
-        });
-        let bucket = &self.buckets.uploads;
-        let url = self.endpoint.as_ref().map_or_else(
-            || format!("https://{bucket}.s3.{}.amazonaws.com/", self.region),
-            |endpoint| format!("{}/{bucket}", endpoint.trim_end_matches('/')),
-        );
-        Ok(UploadTarget { method: UploadMethod::Post, url, fields, headers: BTreeMap::new(), expires_at })
     }
 }

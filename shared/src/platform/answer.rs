@@ -21,13 +21,16 @@ where
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let request_id = event.context.request_id;
-        handler(event.payload).await.map_err(|error| {
-            tracing::error!(request_id, cause = chain(&error), "invocation failed");
-            Diagnostic {
-                error_type: "Unavailable".into(),
-                error_message: format!("The function failed; its log says why. Request id: {request_id}"),
-            }
-        })
+        handler(event.payload).await.map_err(|error| failed(&error, &request_id))
     }))
     .await
+}
+
+/// What whoever invoked the function learns of an error.
+pub(super) fn failed(error: &(dyn StdError + 'static), request_id: &str) -> Diagnostic {
+    tracing::error!(request_id, cause = chain(error), "invocation failed");
+    Diagnostic {
+        error_type: "Unavailable".into(),
+        error_message: format!("The function failed; its log says why. Request id: {request_id}"),
+    }
 }

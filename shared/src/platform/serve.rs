@@ -3,37 +3,36 @@
 use std::future::Future;
 
 use ::http::{HeaderName, HeaderValue, Response, Uri, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
+use super::answer::failed;
+use super::limiter::{Limiter, Standing, seconds};
 use super::telemetry::chain;
-use crate::domain::TraceParent;
-use crate::http::{Problem, trace};
+use super::{Environment, SystemClock};
+use crate::domain::{Clock as _, TraceParent, Unavailable};
+use crate::http::{Caller, Problem, trace};
+use crate::store::TakeCells;
 
 /// Answers requests until Lambda has no more. A problem is logged here, once, with its cause; the caller
-/// gets the document without it.
+/// gets the document without it. Whoever the gateway knows is held to a rate.
 pub async fn serve<Handler, Answer>(handler: Handler) -> Result<(), Error>
 where
     Handler: Fn(Request) -> Answer + Sync,
     Answer: Future<Output = Result<Response<Body>, Problem>> + Send,
 {
-    let handler = &handler;
+    let limiter = Environment::read()?.limiter()?;
+    let (handler, limiter) = (&handler, &limiter);
     let adapter = Adapter::from(service_fn(move |request: Request| async move {
-        let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
-        let trace = trace(&request);
-        let span = tracing::info_span!("request", trace_id = trace.as_ref().map(TraceParent::trace_id));
-        let response = handler(request).instrument(span.clone()).await;
-        let mut response = response.unwrap_or_else(|problem| {
-            span.in_scope(|| log(&problem, &id));
-            problem.into_response(&id)
-        });
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        Ok::<_, Error>(response)
+        Ok::<_, Error>(respond(limiter, handler, request).await)
     }));
     lambda_runtime::run(adapter.map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent {
         payload: with_a_valid_uri(event.payload),
@@ -45,6 +44,109 @@ where
 /// What every answer carries: the id by which the log is searched.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Answers the gateway's requests, and events of somebody who invokes the function by name. The gateway says
+/// of its requests which they are; whoever invokes a function by name may as well write those.
+pub async fn serve_or_answer<Handler, Response_, Invoked, Event, Work, Made, E>(
+    handler: Handler, invoked: Invoked,
+) -> Result<(), Error>
+where
+    Handler: Fn(Request) -> Response_ + Sync,
+    Response_: Future<Output = Result<Response<Body>, Problem>> + Send,
+    Invoked: Fn(Event) -> Work + Sync,
+    Event: DeserializeOwned + Send,
+    Work: Future<Output = Result<Made, E>> + Send,
+    Made: Serialize + Send,
+    E: std::error::Error + Send + 'static,
+{
+    let limiter = Environment::read()?.limiter()?;
+    let (handler, invoked, limiter) = (&handler, &invoked, &limiter);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        if event.payload.get("requestContext").is_some() {
+            let request: LambdaRequest = serde_json::from_value(event.payload)?;
+            let request: Request = with_a_valid_uri(request).into();
+            let request = request.with_lambda_context(event.context);
+            // In boxes: the compiler counts how deep futures lie in each other.
+            return Ok::<_, Error>(for_the_gateway(Box::pin(respond(limiter, handler, request)).await));
+        }
+        let event_of: Event = serde_json::from_value(event.payload)?;
+        match Box::pin(invoked(event_of)).await {
+            Ok(made) => Ok(serde_json::to_value(made)?),
+            Err(error) => Err(Error::from(failed(&error, &event.context.request_id).error_message)),
+        }
+    }))
+    .await
+}
+
+/// A response as the gateway wants it.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+fn for_the_gateway(response: Response<Body>) -> Value {
+    let (parts, body) = response.into_parts();
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    };
+    let headers: Map<String, Value> = parts.headers.iter().map(header).collect();
+    let (body, encoded) = match body {
+        Body::Text(text) => (text, false),
+        Body::Binary(bytes) => (STANDARD.encode(bytes), true),
+        // `Body` is not exhaustive; what is neither has no bytes.
+        _ => (String::new(), false),
+    };
+    json!({
+        "statusCode": parts.status.as_u16(), "headers": headers, "body": body, "isBase64Encoded": encoded,
+    })
+}
+
+/// Answers one request, whatever comes of it.
+pub(super) async fn respond<Handler, Answer>(
+    limiter: &Limiter<impl TakeCells + Sync>, handler: &Handler, request: Request,
+) -> Response<Body>
+where
+    Handler: Fn(Request) -> Answer,
+    Answer: Future<Output = Result<Response<Body>, Problem>>,
+{
+    let id = request.lambda_context_ref().map(|c| c.request_id.clone()).unwrap_or_default();
+    let trace = trace(&request);
+    let span = tracing::info_span!("request", trace_id = trace.as_ref().map(TraceParent::trace_id));
+    let (standing, answered) = answer(limiter, handler, request).instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|problem| {
+        span.in_scope(|| log(&problem, &id));
+        problem.into_response(&id)
+    });
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// How a caller stands; nothing of somebody whom the gateway does not know.
+async fn standing(
+    limiter: &Limiter<impl TakeCells + Sync>, request: &Request,
+) -> Result<Option<Standing>, Unavailable> {
+    let Some(caller) = Caller::of(request) else { return Ok(None) };
+    let now = SystemClock.now();
+    limiter.admit(caller.project, &caller.id, request.method(), now).await.map(Some)
+}
+
+/// How the caller stands, and the answer.
+async fn answer<Handler, Answer>(
+    limiter: &Limiter<impl TakeCells + Sync>, handler: &Handler, request: Request,
+) -> (Option<Standing>, Result<Response<Body>, Problem>)
+where
+    Handler: Fn(Request) -> Answer,
+    Answer: Future<Output = Result<Response<Body>, Problem>>,
+{
+    match standing(limiter, &request).await {
+        Err(error) => (None, Err(error.into())),
+        Ok(standing) => match standing.and_then(|standing| standing.wait) {
+            Some(wait) => (standing, Err(Problem::rate_limited(seconds(wait)))),
+            None => (standing, handler(request).await),
+        },
+    }
+}
+
 /// What a query may not hold as it is (<https://url.spec.whatwg.org/#query-percent-encode-set>).
 const NOT_IN_QUERIES: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
@@ -53,7 +155,7 @@ const HOST: &str = "localhost";
 
 /// `lambda_http` puts a URI together from the query and the `Host` that the client sent, and panics on what no
 /// URI may have: a stray quotation mark would be a server error, and a host with a path in it another path.
-fn with_a_valid_uri(mut request: LambdaRequest) -> LambdaRequest {
+pub(super) fn with_a_valid_uri(mut request: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV2(event) = &mut request {
         event.headers.insert(header::HOST, HeaderValue::from_static(HOST));
         event.request_context.domain_name = Some(HOST.to_owned());

@@ -57,7 +57,10 @@ pub async fn change_image<Refusal: std::fmt::Debug>(
             Ok(()) => return Ok(change.image),
             Err(CommitError::Conflict) => {}
             Err(CommitError::Repeated(record)) => return Err(ChangeError::Repeated(record)),
-            Err(CommitError::QuotaExceeded) => return Err(ChangeError::QuotaExceeded),
+            // Tokens are used for reservations alone, which are no changes.
+            Err(CommitError::QuotaExceeded | CommitError::TokenSpent) => {
+                return Err(ChangeError::QuotaExceeded);
+            }
             Err(CommitError::OriginalMoved) => return Err(ChangeError::OriginalMoved),
             Err(CommitError::Unavailable(e)) => return Err(ChangeError::Unavailable(e)),
         }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
 use super::item::{Item, decode, encode, number, primary_key, text, unavailable};
 use super::transaction::{Cancelled, Expression, Part, Transaction};
-use super::{Store, due, events, idempotency, keys, originals, quota, rows};
+use super::{Store, due, events, idempotency, keys, originals, quota, rows, upload_tokens};
 use crate::domain::error::{CommitError, FindImageError};
 use crate::domain::image::{Change, Image, State};
 use crate::domain::quota::Held;
@@ -125,6 +125,9 @@ impl Store {
         if let Some(kind) = change.event {
             log(&mut transaction, OPERATION, &event_of(image, kind, event))?;
         }
+        if let Some(token) = change.spends {
+            upload_tokens::spend(&mut transaction, image.project, token, image.updated_at)?;
+        }
         if let Some(record) = &change.once {
             idempotency::record(&mut transaction, record)?;
         }
@@ -134,10 +137,10 @@ impl Store {
                 Err(error) => CommitError::Unavailable(error),
             },
             Cancelled::By(Part::Quota, _) => CommitError::QuotaExceeded,
+            Cancelled::By(Part::Token, _) => CommitError::TokenSpent,
             Cancelled::By(Part::Original, _) => CommitError::OriginalMoved,
-            Cancelled::By(Part::Subject | Part::Unconditional, _) | Cancelled::Contended => {
-                CommitError::Conflict
-            }
+            Cancelled::By(Part::Subject | Part::Issuer(_) | Part::Unconditional, _)
+            | Cancelled::Contended => CommitError::Conflict,
             Cancelled::Unavailable(error) => CommitError::Unavailable(error),
         })
     }
@@ -244,6 +247,7 @@ mod tests {
     use super::*;
     use crate::domain::details::Details;
     use crate::domain::image::{Capture, Declared, Due, DueKind, Failure, Lease, Picture};
+    use crate::domain::parts::Multipart;
     use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
     use proptest::prelude::*;
     use ulid::Ulid;
@@ -317,6 +321,11 @@ mod tests {
                     revision,
                     trace: None,
                     due: flag.then_some(Due { at, kind: DueKind::Purge }),
+                    multipart: flag.then(|| Multipart {
+                        upload: UploadId::new(Ulid(upload)),
+                        id: "s3".into(),
+                        part_bytes: None,
+                    }),
                     replacement: None,
                     replacement_failure: None,
                     superseded: vec![],

@@ -5,7 +5,7 @@ use crate::domain::details::Tag;
 use crate::domain::idempotency::Attempt;
 use crate::domain::image::{Due, DueKind};
 use crate::domain::page::Position;
-use crate::domain::{EventId, ImageId, KeyId, ProjectId, Time, UserId};
+use crate::domain::{EventId, ImageId, KeyId, ProjectId, Time, TokenId, UserId};
 
 /// How many partitions a day's due entries are spread over.
 pub const DUE_SHARDS: u64 = 4;
@@ -16,6 +16,20 @@ pub fn project(project: ProjectId) -> String {
 
 pub fn key(key: KeyId) -> String {
     format!("K#{key}")
+}
+
+pub fn upload_token(token: TokenId) -> String {
+    format!("K#{token}")
+}
+
+/// By a hash of the issuer and the audience.
+pub fn issuer(fingerprint: &str) -> String {
+    format!("ISS#{fingerprint}")
+}
+
+/// The caller comes last, and may be any text.
+pub fn rate(project: ProjectId, caller: &str) -> String {
+    format!("RATE#{project}#{caller}")
 }
 
 pub fn keys_of(project: ProjectId) -> String {

@@ -122,6 +122,7 @@ impl ReleaseOriginals for Store {
                     CommitError::Conflict
                     | CommitError::OriginalMoved
                     | CommitError::Repeated(_)
+                    | CommitError::TokenSpent
                     | CommitError::QuotaExceeded,
                 ) => match self.find_image(image.project, image.id).await {
                     Ok(now) => image = now,

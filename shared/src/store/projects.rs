@@ -1,27 +1,25 @@
-//! Projects and their API keys.
+//! Projects.
 
 use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-
-use super::item::{decode, encode, primary_key, text, unavailable};
-use super::{Store, keys};
-use crate::domain::{ApiKey, KeyId, Project, ProjectId, Time, Unavailable};
+use super::api_keys::key_item;
+use super::item::{Item, decode, encode, number, primary_key, text, unavailable};
+use super::transaction::{Expression, Part, Transaction};
+use super::{Store, issuers, keys};
+use crate::domain::error::{ChangeProjectError, WriteError};
+use crate::domain::idempotency::Record;
+use crate::domain::page::{Page, PlainQuery};
+use crate::domain::project::ProjectSummary;
+use crate::domain::{ApiKey, Project, ProjectId, Time, Unavailable};
 
 /// Makes a project with its first key.
 pub trait CreateProject {
-    /// Writes both, or neither.
+    /// Writes both, and the record of the attempt, or nothing.
     fn create_project(
-        &self, project: &Project, key: &ApiKey,
-    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
-}
-
-/// Reads an API key.
-pub trait FindKey {
-    /// The key by this id, if there is one.
-    fn find_key(&self, key: KeyId) -> impl Future<Output = Result<Option<ApiKey>, Unavailable>> + Send;
+        &self, project: &Project, key: &ApiKey, once: Option<&Record>,
+    ) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
 /// Reads a project.
@@ -32,44 +30,110 @@ pub trait FindProject {
     ) -> impl Future<Output = Result<Option<Project>, Unavailable>> + Send;
 }
 
-impl CreateProject for Store {
-    async fn create_project(&self, project: &Project, key: &ApiKey) -> Result<(), Unavailable> {
-        const OPERATION: &str = "create_project";
-        let mut at = primary_key(keys::project(project.id), "PROJECT");
-        at.insert("GSI1PK".into(), text("PROJECTS"));
-        at.insert("GSI1SK".into(), text(project.id.to_string()));
-        let project_item = encode(OPERATION, "project", at, project)?;
-        let mut at = primary_key(keys::key(key.id), "KEY");
-        at.insert("GSI1PK".into(), text(keys::keys_of(key.project)));
-        at.insert("GSI1SK".into(), text(key.id.to_string()));
-        let key_item = encode(OPERATION, "key", at, key)?;
-        let mut transaction = self.client.transact_write_items();
-        for item in [project_item, key_item] {
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(PK)")
-                .build()
-                .map_err(|e| Unavailable::new(OPERATION, e))?;
-            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
+/// Reads a page of all projects.
+pub trait ListProjects {
+    /// The projects, the newest first.
+    fn list_projects(
+        &self, query: &PlainQuery<ProjectId>,
+    ) -> impl Future<Output = Result<Page<ProjectSummary, ProjectId>, Unavailable>> + Send;
+}
+
+/// Writes a change of a project.
+pub trait CommitProject {
+    /// Writes the project, if it still is at the version that it had `before`, and where its issuers lead.
+    fn commit_project(
+        &self, before: &Project, project: &Project,
+    ) -> impl Future<Output = Result<(), WriteError>> + Send;
+}
+
+/// How often a change is tried before the caller is told to come back later.
+const ATTEMPTS: u32 = 5;
+
+/// Applies a rule to a project as it is now and writes what comes of it, if anything does.
+pub async fn change_project(
+    projects: &(impl FindProject + CommitProject), id: ProjectId, expected: Option<&[u64]>, now: Time,
+    decide: impl Fn(&Project) -> Project,
+) -> Result<Project, ChangeProjectError> {
+    for _ in 0..ATTEMPTS {
+        let found = projects.find_project(id, now).await.map_err(ChangeProjectError::Unavailable)?;
+        let before = found.ok_or(ChangeProjectError::NotFound)?;
+        if expected.is_some_and(|versions| !versions.contains(&before.version)) {
+            return Err(ChangeProjectError::Stale { current: before.version });
         }
-        transaction.send().await.map_err(|e| unavailable(OPERATION, e))?;
-        Ok(())
+        let after = decide(&before);
+        if after == before {
+            return Ok(before);
+        }
+        let after = Project { version: before.version + 1, ..after };
+        match projects.commit_project(&before, &after).await {
+            Ok(()) => return Ok(after),
+            // Projects' changes are told apart by what they become, not by records.
+            Err(WriteError::Conflict | WriteError::Repeated(_)) => {}
+            Err(WriteError::Taken(index)) => return Err(ChangeProjectError::IssuerTaken(index)),
+            Err(WriteError::Unavailable(e)) => return Err(ChangeProjectError::Unavailable(e)),
+        }
+    }
+    Err(ChangeProjectError::Contended)
+}
+
+fn project_item(operation: &'static str, project: &Project) -> Result<Item, Unavailable> {
+    let mut at = primary_key(keys::project(project.id), "PROJECT");
+    at.insert("GSI1PK".into(), text("PROJECTS"));
+    at.insert("GSI1SK".into(), text(project.id.to_string()));
+    let mut item = encode(operation, "project", at, project)?;
+    let summary =
+        serde_dynamo::to_attribute_value(project.summary()).map_err(|e| Unavailable::new(operation, e))?;
+    item.insert("summary".into(), summary);
+    Ok(item)
+}
+
+impl CreateProject for Store {
+    async fn create_project(
+        &self, project: &Project, key: &ApiKey, once: Option<&Record>,
+    ) -> Result<(), WriteError> {
+        const OPERATION: &str = "create_project";
+        let absent = || Some(Expression::new("attribute_not_exists(PK)"));
+        let items = || Ok([project_item(OPERATION, project)?, key_item(OPERATION, key)?]);
+        let mut transaction = Transaction::new(&self.table, OPERATION);
+        for item in items().map_err(WriteError::Unavailable)? {
+            transaction.put(Part::Subject, item, absent()).map_err(WriteError::Unavailable)?;
+        }
+        self.write_once(transaction, once).await
     }
 }
 
-impl FindKey for Store {
-    async fn find_key(&self, key: KeyId) -> Result<Option<ApiKey>, Unavailable> {
-        const OPERATION: &str = "find_key";
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(primary_key(keys::key(key), "KEY")))
-            .send()
-            .await
-            .map_err(|e| unavailable(OPERATION, e))?;
-        found.item.map(|item| decode(OPERATION, item)).transpose()
+impl ListProjects for Store {
+    async fn list_projects(
+        &self, query: &PlainQuery<ProjectId>,
+    ) -> Result<Page<ProjectSummary, ProjectId>, Unavailable> {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            summary: ProjectSummary,
+        }
+        let start = query.after.map(|after| {
+            let mut key = primary_key(keys::project(after), "PROJECT");
+            key.insert("GSI1PK".into(), text("PROJECTS"));
+            key.insert("GSI1SK".into(), text(after.to_string()));
+            key
+        });
+        let (rows, more) = self.page("list_projects", "PROJECTS", start, query.limit).await?;
+        let rows: Vec<_> = rows.into_iter().map(|row: Row| row.summary).collect();
+        let after = rows.last().filter(|_| more).map(|row| row.id);
+        Ok(Page { rows, after })
+    }
+}
+
+impl CommitProject for Store {
+    async fn commit_project(&self, before: &Project, project: &Project) -> Result<(), WriteError> {
+        const OPERATION: &str = "commit_project";
+        let mut transaction = Transaction::new(&self.table, OPERATION);
+        // The first projects had no version.
+        let same = "attribute_exists(PK) AND (version = :version OR attribute_not_exists(version))";
+        let same = Expression::new(same).value(":version", number(before.version));
+        let item = project_item(OPERATION, project).map_err(WriteError::Unavailable)?;
+        transaction.put(Part::Subject, item, Some(same)).map_err(WriteError::Unavailable)?;
+        issuers::moves(&mut transaction, OPERATION, before, project).map_err(WriteError::Unavailable)?;
+        self.write_once(transaction, None).await
     }
 }
 
@@ -81,6 +145,8 @@ impl FindProject for Store {
             .get_item()
             .table_name(&self.table)
             .set_key(Some(primary_key(keys::project(project), "PROJECT")))
+            // What it is remembered for costs more than what a strong read does.
+            .consistent_read(true)
             .send()
             .await
             .map_err(|e| unavailable(OPERATION, e))?;

@@ -1,5 +1,6 @@
 //! What goes over the wire to DynamoDB, and what is made of its answers.
 
+mod identity;
 mod lists;
 
 use std::collections::VecDeque;
@@ -281,7 +282,7 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
     let project = Project::new(ProjectId::new(Ulid(3)), "Harbour".into(), signing_keys, at(0));
     let token = KeyToken { id: KeyId::new(Ulid(5)), secret: Secret::new([7; 32]) };
     let key = ApiKey::new(&token, project.id, vec![Scope::ReadImages, Scope::Admin], at(0));
-    wire.store().create_project(&project, &key).await.unwrap();
+    wire.store().create_project(&project, &key, None).await.unwrap();
     let now = json!({ "S": "2026-11-21T05:00:00.000Z" });
     let key = "key_00000000000000000000000005";
     let items = [
@@ -297,7 +298,14 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
             "signing_keys": { "L": [{ "S": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }] },
             "settings": { "M": { "keep_location": { "BOOL": false }, "keep_copyright": { "BOOL": false } } },
             "limits": { "M": { "bytes": { "N": "107374182400" }, "images": { "N": "1000000" } } },
+            "version": { "N": "1" },
             "created_at": now,
+            "summary": { "M": {
+                "id": { "S": PROJECT },
+                "name": { "S": "Harbour" },
+                "limits": { "M": { "bytes": { "N": "107374182400" }, "images": { "N": "1000000" } } },
+                "created_at": now,
+            } },
         }),
         json!({
             "PK": { "S": format!("K#{key}") },
@@ -311,11 +319,21 @@ async fn a_project_is_written_with_its_first_key_or_not_at_all() {
             "scopes": { "L": [{ "S": "images:read" }, { "S": "admin" }] },
             "secret_hash": { "S": token.hash() },
             "created_at": now,
+            "version": { "N": "1" },
+            "summary": { "M": {
+                "id": { "S": key },
+                "scopes": { "L": [{ "S": "images:read" }, { "S": "admin" }] },
+                "created_at": now,
+            } },
         }),
     ];
     let puts = items.map(|item| {
-        let condition = "attribute_not_exists(PK)";
-        json!({ "Put": { "TableName": "table", "Item": item, "ConditionExpression": condition } })
+        json!({ "Put": {
+            "TableName": "table",
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(PK)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        } })
     });
     assert_eq!(wire.transaction(), puts);
 }
@@ -348,7 +366,7 @@ async fn a_change_is_written_only_over_the_image_it_was_decided_on_and_moves_the
 async fn a_change_without_event_and_due_entry_costs_one_plain_write() {
     let before = reserved().image;
     let image = Image { revision: 1, ..before.clone() };
-    let change = Change { image, event: None, within: None, once: None };
+    let change = Change { image, event: None, within: None, once: None, spends: None };
     let wire = Wire::default();
     commit(&wire, Some(&before), &change).await.unwrap();
     let sent = wire.sent();
@@ -376,7 +394,10 @@ async fn a_race_that_was_lost_is_told_from_an_outage() {
                 assert!(!conflict, "{text}");
                 assert_eq!(error.throttled, throttled, "{text}");
             }
-            other @ (CommitError::Repeated(_) | CommitError::QuotaExceeded | CommitError::OriginalMoved) => {
+            other @ (CommitError::Repeated(_)
+            | CommitError::QuotaExceeded
+            | CommitError::TokenSpent
+            | CommitError::OriginalMoved) => {
                 panic!("{other:?}: {text}")
             }
         }
@@ -560,7 +581,8 @@ async fn tags_and_owner_are_rows_while_the_image_is_live() {
         let keys = wire.transaction().iter().map(key).collect::<Vec<_>>();
         keys.into_iter().filter(|key| key.contains("TAG#") || key.contains("OWNER#")).collect()
     };
-    let change = |image: &Image| Change { image: image.clone(), event: None, within: None, once: None };
+    let change =
+        |image: &Image| Change { image: image.clone(), event: None, within: None, once: None, spends: None };
     let wire = Wire::default();
     commit(&wire, None, &change(&image)).await.unwrap();
     let expected =

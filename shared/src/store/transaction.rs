@@ -10,6 +10,7 @@ use rand::Rng as _;
 
 use super::item::{Item, unavailable};
 use crate::domain::Unavailable;
+use crate::domain::issuer::MAXIMUM_ISSUERS;
 
 /// How often a transaction is sent that only met another one. Each time waits twice as long.
 const ATTEMPTS: u32 = 5;
@@ -26,6 +27,10 @@ pub enum Part {
     Quota,
     /// The record of an attempt.
     Record,
+    /// The upload token that is used.
+    Token,
+    /// An issuer that a project wants to trust, by its place among them.
+    Issuer(usize),
     /// What has no condition.
     Unconditional,
 }
@@ -201,12 +206,14 @@ impl<'a> Transaction<'a> {
                 .filter(|(of, reason)| **of == part && reason.code() == Some("ConditionalCheckFailed"));
             failed.next().map(|(_, reason)| Cancelled::By(part, reason.item().cloned().unwrap_or_default()))
         };
-        [Part::Record, Part::Subject, Part::Original, Part::Quota].into_iter().find_map(failed).or_else(
-            || {
+        [Part::Record, Part::Subject, Part::Token, Part::Original, Part::Quota]
+            .into_iter()
+            .chain((0..MAXIMUM_ISSUERS).map(Part::Issuer))
+            .find_map(failed)
+            .or_else(|| {
                 let met = reasons().any(|(_, reason)| reason.code() == Some("TransactionConflict"));
                 met.then_some(Cancelled::Contended)
-            },
-        )
+            })
     }
 }
 

@@ -12,10 +12,12 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::problems::{ALWAYS, PROBLEMS, Problem, WITH_A_KEY, gateway_message};
 
 /// The groups of the reference, in the order of a client's first day.
-const TAGS: [(&str, &str); 4] = [
+const TAGS: [(&str, &str); 6] = [
     ("Uploads", "Reserve an image, and send its bytes straight to S3."),
     ("Images", "Find, read, change and trash images."),
     ("Pictures", "The pictures themselves. No key: a private picture's path is signed."),
+    ("Keys", "API keys of the project. For administrators."),
+    ("Projects", "Tenants, their limits and the issuers that they trust."),
     ("Reference", "This document."),
 ];
 
@@ -162,6 +164,13 @@ fn operation(place: &str, method: &str, operation: &mut Value) {
             && parameter.get("description").is_none()
         {
             parameter["description"] = description;
+        }
+    }
+    // A body that may be left out is absent, too.
+    let bodies = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut);
+    for (_, media) in bodies.into_iter().flatten() {
+        if let Some(schema) = media.get_mut("schema") {
+            not_null(schema);
         }
     }
     let with_a_key = operation.get("security").is_some();

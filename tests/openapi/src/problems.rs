@@ -128,7 +128,7 @@ pub const PROBLEMS: [Problem; 14] = [
         name: "RateLimited",
         description: "Too many requests. Wait, and try again.",
         codes: &["rate-limited"],
-        detail: "Too many requests with this key. Wait a moment and try again.",
+        detail: "You ask more often than you may. Wait as long as `Retry-After` says, and ask less often.",
         headers: &["Retry-After"],
         gateway: Some("Too Many Requests"),
     },

@@ -403,7 +403,8 @@ async fn an_image_that_is_processed_again_has_new_variants_of_the_same_picture()
 #[tokio::test]
 async fn an_upload_that_was_cut_short_and_is_gone_cannot_be_processed_again() {
     let stack = Stack::start(&[]).await;
-    let image = stack.api.reserve_put(b"never sent", "image/png").await.image;
+    let bytes = pictures::png(&pictures::disc(8));
+    let image = stack.api.reserve_put(&bytes, "image/png").await.image;
     stack.root.make_due(&image).await;
     stack.root.sweep().await;
     assert_eq!(stack.api.image(&image).await["state"], "failed");
@@ -415,7 +416,7 @@ async fn an_upload_that_was_cut_short_and_is_gone_cannot_be_processed_again() {
         stack.api.project,
         stack.root.image(&image).await.unwrap()["upload"].as_str().unwrap()
     );
-    stack.root.put_object("UploadsBucket", &key, pictures::png(&pictures::disc(8))).await;
+    stack.root.put_object("UploadsBucket", &key, bytes).await;
     wait_until("the picture", async || (stack.api.image(&image).await["state"] == "ready").then_some(()))
         .await;
 }

@@ -1,21 +1,23 @@
 //! `POST /v1/uploads`: reserves an image and answers with where to send its bytes.
 //!
-//! The bytes never pass through here: the client sends them to S3, and the object-created event moves the
-//! image on (see `process-upload`).
+//! The bytes never pass through here: the client sends them to S3, as a whole or in parts, and the object-created
+//! event moves the image on (see `process-upload`).
 
+use std::collections::BTreeMap;
+
+use functions_http::reservation::{Reservation, prepare, reserve, reserve_in_parts};
 use lambda_http::{Body, Request, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use shared::domain::details::{AltText, Details, FocalPoint, Metadata, Tags, Title, or_blank, unless_blank};
-use shared::domain::error::{CommitError, FindImageError};
-use shared::domain::idempotency::Record;
 use shared::domain::image::{Image, NewImage};
-use shared::domain::{Clock, EventId, Ids, ImageId, Scope, UploadId, UserId, Visibility};
+use shared::domain::parts::PART_BYTES;
+use shared::domain::{Clock, Ids, Time, UserId, Visibility};
 use shared::http::{
     Caller, CreatedUpload, FieldError, IdempotencyKey, Problem, accepted_types, attempt, body,
-    created_upload, declared, same_request,
+    created_upload, declared,
 };
-use shared::media::{PresignUpload, UploadMethod, UploadTarget};
-use shared::platform::{Environment, recall, serve};
+use shared::media::{AbortParts, BeginParts, PresignUpload, UploadMethod, UploadTarget};
+use shared::platform::{Environment, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
 use utoipa::ToSchema;
 
@@ -30,7 +32,7 @@ struct NewUpload {
     #[schema(minimum = 1, maximum = 104_857_600)]
     bytes: u64,
     #[serde(default)]
-    method: UploadMethod,
+    method: Method,
     #[serde(default)]
     visibility: Visibility,
     /// Whose the image is. Only a key says so: a token's images are its user's.
@@ -48,13 +50,53 @@ struct NewUpload {
     metadata: Metadata,
 }
 
+/// How a client sends its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Method {
+    /// As a form, which a browser can submit without a script.
+    #[default]
+    Post,
+    /// As the body of one request.
+    Put,
+    /// In parts, each of which can be sent again.
+    Multipart,
+}
+
+/// Where to send the bytes, and how.
+#[derive(Debug, Serialize, ToSchema)]
+struct Target {
+    method: Method,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The form's fields, to be sent before the field `file`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, String>,
+    /// The request's headers, each of which is part of the signature.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Time>,
+    /// How many parts there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<u16>,
+    /// How many bytes each has but the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_bytes: Option<u64>,
+    /// The path that tells where to send each: `?parts=1,2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targets: Option<String>,
+}
+
 impl NewUpload {
-    fn check(self, caller: &Caller) -> Result<(NewImage, UploadMethod), Problem> {
-        if self.owner.is_some() && caller.user.is_some() {
-            let detail = "is the user of the token; leave it out".into();
+    fn check(self, caller: &Caller) -> Result<(NewImage, Method), Problem> {
+        let declared = declared(self.content_type, self.bytes)?;
+        if self.owner.is_some() && (caller.user.is_some() || caller.grant().is_some()) {
+            let detail = "is the user of the token; leave it out".to_owned();
             return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
         }
-        let declared = declared(self.content_type, self.bytes)?;
         let Self { title, alt, tags, focal_point, metadata, visibility, owner, method, .. } = self;
         let details = Details { title, alt, tags, focal_point, metadata };
         let owner = caller.user.clone().or(owner);
@@ -65,7 +107,7 @@ impl NewUpload {
 /// Create an upload
 ///
 /// Reserves an image and answers with where to send its bytes: by default a form for a `POST` (its `fields` first,
-/// then the file as `file`), or a URL and headers for a `PUT`. The image becomes `ready` by itself.
+/// then the file as `file`), a URL and headers for a `PUT`, or how to send parts. The image becomes `ready` by itself.
 #[utoipa::path(
     post,
     path = "/v1/uploads",
@@ -74,7 +116,7 @@ impl NewUpload {
     params(IdempotencyKey),
     request_body = NewUpload,
     responses(
-        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload<UploadTarget>,
+        (status = 201, description = "Reserved. Send the bytes within an hour.", body = CreatedUpload<Target>,
             headers(("Location"))),
         (status = 400),
         (status = 409),
@@ -86,51 +128,48 @@ impl NewUpload {
 )]
 async fn create_upload(
     images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
-    uploads: &impl PresignUpload, ids: &impl Ids, clock: &impl Clock, request: Request,
+    uploads: &(impl PresignUpload + BeginParts + AbortParts), ids: &impl Ids, clock: &impl Clock,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let (new, method) = body::<NewUpload>(&request)?.check(&caller)?;
-    let (now, attempt) = (clock.now(), attempt(&request, &caller)?);
-    if let Some(record) = recall(images, attempt.as_ref(), now).await? {
-        return answer_again(images, uploads, &caller, &record, method, clock).await;
-    }
-    let project = projects.find_project(caller.project, now).await?;
-    let project = project.ok_or_else(|| Problem::not_found("project"))?;
-    let (image, upload) = (ImageId::made_at(now, ids.ulid()), UploadId::new(ids.ulid()));
-    let record =
-        attempt.as_ref().map(|attempt| attempt.done(vec![image.to_string(), upload.to_string()], now));
-    let change = Image::reserve(image, upload, caller.project, new, now).within(project.limits).once(record);
-    let change = change.traced(caller.trace.clone());
+    let attempt = attempt(&request, &caller)?;
+    let attempt = attempt.as_ref();
     // Reserve first: whatever arrives in the bucket then has an image, and a crash here leaves a
     // reservation that the timer clears away.
-    match images.commit_image(None, &change, EventId::new(ids.ulid())).await {
-        Ok(()) => answer(uploads, &change.image, method, clock).await,
-        Err(CommitError::Repeated(record)) => {
-            let attempt = attempt.ok_or_else(|| Problem::internal("a record without an attempt"))?;
-            let record = same_request(&attempt, *record)?;
-            answer_again(images, uploads, &caller, &record, method, clock).await
+    let image = match prepare(images, projects, ids, clock, &caller, attempt, new).await? {
+        Reservation::Made(image) => *image,
+        Reservation::New(change) if method == Method::Multipart => {
+            reserve_in_parts(images, uploads, ids, &caller, attempt, Some(PART_BYTES), *change).await?
         }
-        Err(error) => Err(error.into()),
-    }
+        Reservation::New(change) => reserve(images, ids, &caller, attempt, *change).await?,
+    };
+    // An answer that is given again has a target that is signed anew: the first one may have expired.
+    let target = match method {
+        Method::Post => whole(method, uploads.presign_upload(&image, UploadMethod::Post, clock.now()).await?),
+        Method::Put => whole(method, uploads.presign_upload(&image, UploadMethod::Put, clock.now()).await?),
+        Method::Multipart => in_parts(&image),
+    };
+    created_upload(&image, target)
 }
 
-async fn answer(
-    uploads: &impl PresignUpload, image: &Image, method: UploadMethod, clock: &impl Clock,
-) -> Result<Response<Body>, Problem> {
-    created_upload(image, uploads.presign_upload(image, method, clock.now()).await?)
+fn whole(method: Method, target: UploadTarget) -> Target {
+    let UploadTarget { url, fields, headers, expires_at, .. } = target;
+    let (url, expires_at) = (Some(url), Some(expires_at));
+    Target { method, url, fields, headers, expires_at, parts: None, part_bytes: None, targets: None }
 }
 
-/// The same image and upload, with a target that is signed anew: the first one may have expired.
-async fn answer_again(
-    images: &impl FindImage, uploads: &impl PresignUpload, caller: &Caller, record: &Record,
-    method: UploadMethod, clock: &impl Clock,
-) -> Result<Response<Body>, Problem> {
-    let gone = || Problem::gone("The image that this request reserved has been deleted.");
-    let image = record.id(0).ok_or_else(gone)?;
-    match images.find_image(caller.project, image).await {
-        Ok(image) if Some(image.upload) == record.id(1) => answer(uploads, &image, method, clock).await,
-        Ok(_) | Err(FindImageError::NotFound) => Err(gone()),
-        Err(FindImageError::Unavailable(error)) => Err(error.into()),
+fn in_parts(image: &Image) -> Target {
+    let parts = u16::try_from(image.declared.bytes.div_ceil(PART_BYTES)).unwrap_or(u16::MAX);
+    Target {
+        method: Method::Multipart,
+        url: None,
+        fields: BTreeMap::new(),
+        headers: BTreeMap::new(),
+        expires_at: None,
+        parts: Some(parts),
+        part_bytes: Some(PART_BYTES),
+        targets: Some(format!("/v1/images/{}/uploads/{}/targets", image.id, image.upload)),
     }
 }
 
@@ -148,13 +187,13 @@ mod tests {
     use super::*;
     use lambda_http::http::{StatusCode, header};
     use serde_json::{Value, json};
-    use shared::domain::idempotency::Attempt;
+    use shared::domain::error::{CommitError, FindImageError};
+    use shared::domain::idempotency::{Attempt, Record};
     use shared::domain::image::{Change, Declared, MAXIMUM_BYTES, State};
+    use shared::domain::parts::Multipart;
     use shared::domain::quota::Limits;
-    use shared::domain::{EventKind, Project, ProjectId, Time, Unavailable};
-    use shared::media::UploadTarget;
+    use shared::domain::{EventId, EventKind, ImageId, Project, ProjectId, Time, Unavailable};
     use shared::platform::SystemRandom;
-    use std::collections::BTreeMap;
     use std::sync::Mutex;
 
     /// The table and the bucket in one, so that the order of what they are asked shows.
@@ -220,6 +259,21 @@ mod tests {
             let headers = BTreeMap::from([("content-length".to_owned(), image.declared.bytes.to_string())]);
             let url = format!("https://uploads.test/{}", image.upload);
             Ok(UploadTarget { method, url, fields: BTreeMap::new(), headers, expires_at: now })
+        }
+    }
+
+    impl BeginParts for World {
+        async fn begin_parts(&self, image: &Image) -> Result<String, Unavailable> {
+            self.asked.lock().unwrap().push("begin parts");
+            Ok(format!("s3 of {}", image.upload))
+        }
+    }
+
+    impl AbortParts for World {
+        async fn abort_parts(&self, image: &Image, multipart: &Multipart) -> Result<(), Unavailable> {
+            self.asked.lock().unwrap().push("abort parts");
+            assert_eq!(multipart.id, format!("s3 of {}", image.upload));
+            Ok(())
         }
     }
 
@@ -389,13 +443,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_needs_the_scope() {
+        let (project, key) = ("prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "key_01M5GZNY40K8C2E4G6J8M1P3RT");
         for (context, status) in [
-            (
-                json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD", "scopes": "images:read images:write" }),
-                403,
-            ),
-            (json!({ "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD" }), 403),
-            (json!({ "scopes": "admin" }), 401),
+            (json!({ "project": project, "key": key, "scopes": "images:read images:write" }), 403),
+            (json!({ "project": project, "key": key }), 403),
+            (json!({ "project": project, "scopes": "admin" }), 401),
+            (json!({ "key": key, "scopes": "admin" }), 401),
         ] {
             let mut event = event();
             event["requestContext"]["authorizer"]["lambda"] = context;
@@ -405,6 +458,50 @@ mod tests {
         }
     }
 
+    fn by_token(grant: &Value, body: &Value) -> Value {
+        let mut event = event_with(body);
+        event["requestContext"]["authorizer"]["lambda"] = json!({
+            "project": "prj_01M5GZNY40J4Q2W8N5R7X3Z9BD",
+            "token": "tok_01M5GZNY40K8C2E4G6J8M1P3RT",
+            "scopes": "uploads:create",
+            "grant": grant.to_string(),
+        });
+        event
+    }
+
+    #[tokio::test]
+    async fn an_upload_token_says_what_an_upload_is_and_is_spent() {
+        let world = World::default();
+        let grant = json!({ "max_bytes": 9, "user": "ann", "visibility": "public", "tags": ["avatar"] });
+        let body =
+            json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"], "visibility": "private" });
+        answer(&world, &by_token(&grant, &body)).await.unwrap();
+        let change = world.written.into_inner().unwrap().unwrap();
+        assert_eq!(change.spends, Some("tok_01M5GZNY40K8C2E4G6J8M1P3RT".parse().unwrap()));
+        let image = change.image;
+        assert_eq!(image.owner.as_ref().map(UserId::as_str), Some("ann"));
+        assert_eq!(image.visibility, Visibility::Public);
+        assert_eq!(serde_json::to_value(&image.details.tags).unwrap(), json!(["avatar", "me"]));
+    }
+
+    #[tokio::test]
+    async fn an_upload_token_is_good_for_no_more_than_it_says() {
+        let grant = json!({ "content_types": ["image/png"], "max_bytes": 9 });
+        for (body, status) in [
+            (json!({ "content_type": "image/jpeg", "bytes": 9 }), 415),
+            (json!({ "content_type": "image/png", "bytes": 10 }), 413),
+            (json!({ "content_type": "image/png", "bytes": 9, "owner": "bob" }), 400),
+        ] {
+            let world = World::default();
+            let problem = answer(&world, &by_token(&grant, &body)).await.unwrap_err();
+            assert_eq!(problem.status(), status, "{body}");
+            assert!(world.written.into_inner().unwrap().is_none());
+        }
+        let spent = World { fails: Some(|| CommitError::TokenSpent), ..World::default() };
+        let body = json!({ "content_type": "image/png", "bytes": 9 });
+        assert_eq!(answer(&spent, &by_token(&grant, &body)).await.unwrap_err().code(), "forbidden");
+    }
+
     #[tokio::test]
     async fn who_the_gateway_does_not_know_is_nobody() {
         let mut event = event();
@@ -412,5 +509,44 @@ mod tests {
         event["headers"]["x-project"] = json!("prj_01M5GZNY40J4Q2W8N5R7X3Z9BD");
         let problem = answer(&World::default(), &event).await.unwrap_err();
         assert_eq!(problem.into_response("request-1").headers()[header::WWW_AUTHENTICATE], "Bearer");
+    }
+
+    fn in_parts(bytes: u64) -> Value {
+        event_with(&json!({ "content_type": "image/tiff", "bytes": bytes, "method": "MULTIPART" }))
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_sent_in_parts() {
+        let world = World::default();
+        let response = answer(&world, &in_parts(2 * PART_BYTES + 1)).await.unwrap();
+        assert_eq!(*world.asked.lock().unwrap(), ["begin parts", "reserve"]);
+        let answered = document(&response);
+        let image = world.written.into_inner().unwrap().unwrap().image;
+        let multipart = image.multipart.unwrap();
+        assert_eq!((multipart.upload, multipart.part_bytes), (image.upload, Some(PART_BYTES)));
+        let targets = format!("/v1/images/{}/uploads/{}/targets", image.id, image.upload);
+        let expected = json!({
+            "id": image.upload, "image": image.id, "method": "MULTIPART",
+            "parts": 3, "part_bytes": PART_BYTES, "targets": targets,
+        });
+        assert_eq!(answered, expected, "what S3 calls the upload is not shown");
+    }
+
+    #[tokio::test]
+    async fn parts_of_an_image_that_was_not_reserved_are_given_up() {
+        let world = World { fails: Some(|| CommitError::QuotaExceeded), ..World::default() };
+        assert_eq!(answer(&world, &in_parts(9)).await.unwrap_err().code(), "quota-exceeded");
+        assert_eq!(world.asked.into_inner().unwrap(), ["begin parts", "reserve", "abort parts"]);
+    }
+
+    #[tokio::test]
+    async fn a_second_upload_in_parts_of_one_attempt_is_given_up() {
+        let world = World { races: true, ..World::default() };
+        let mut event = in_parts(9);
+        event["headers"]["idempotency-key"] = json!("a");
+        let first = document(&answer(&world, &event).await.unwrap());
+        assert_eq!(document(&answer(&world, &event).await.unwrap()), first);
+        let asked = ["begin parts", "reserve", "begin parts", "reserve", "abort parts"];
+        assert_eq!(world.asked.into_inner().unwrap(), asked);
     }
 }

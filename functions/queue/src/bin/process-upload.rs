@@ -13,7 +13,7 @@ use imaging::Budget;
 use lambda_runtime::Context;
 use sha2::{Digest as _, Sha256};
 use shared::domain::error::ReadObjectError;
-use shared::domain::image::{Change, Failure, Image, Lease, MAXIMUM_BYTES, NotClaimable, Original, State};
+use shared::domain::image::{Change, Failure, Image, Lease, NotClaimable, Original, State};
 use shared::domain::key::hex;
 use shared::domain::project::Settings;
 use shared::domain::{Clock, EventId, Ids, Time, Unavailable};
@@ -173,13 +173,14 @@ async fn work(
     let permanent = |code: &str, detail: &str| {
         Ok(Err(Failure { code: code.into(), detail: detail.into(), retryable: false }))
     };
-    let upload = match objects.read_upload(image, MAXIMUM_BYTES).await {
+    // S3 holds a part to what was signed for it, and a client's own parts to nothing.
+    let upload = match objects.read_upload(image, image.declared.bytes).await {
         Ok(upload) => upload,
         Err(ReadObjectError::NotFound) => {
             return permanent("upload-missing", "The uploaded bytes are gone. Upload the picture again.");
         }
         Err(ReadObjectError::TooLarge { .. }) => {
-            return permanent("too-large", "The upload has more bytes than are accepted.");
+            return permanent("too-large", "The upload has more bytes than were announced.");
         }
         Err(ReadObjectError::Unavailable(error)) => return Err(error),
     };
@@ -226,7 +227,7 @@ mod tests {
     use bytes::Bytes;
     use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::image::{Declared, DueKind, NewImage, Picture, Superseded};
+    use shared::domain::image::{Declared, DueKind, MAXIMUM_BYTES, NewImage, Picture, Superseded};
     use shared::domain::{ImageId, PictureName, Project, ProjectId, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;

@@ -7,14 +7,14 @@ use aws_lambda_events::dynamodb::EventRecord;
 use shared::domain::error::FindImageError;
 use shared::domain::image::State;
 use shared::domain::{Clock, EventId, Ids, Unavailable};
-use shared::media::{EraseObjects, EraseOriginals, ListOriginals};
+use shared::media::{AbortParts, EraseObjects, EraseOriginals, ListOriginals};
 use shared::platform::{Environment, stream_records};
 use shared::store::{EraseRows, FindImage, FindOriginal, ReleaseOriginals, decode_event};
 
 async fn purge_image(
     images: &(impl FindImage + ReleaseOriginals + FindOriginal + EraseRows),
-    objects: &(impl EraseObjects + ListOriginals + EraseOriginals), ids: &impl Ids, clock: &impl Clock,
-    record: EventRecord,
+    objects: &(impl AbortParts + EraseObjects + ListOriginals + EraseOriginals), ids: &impl Ids,
+    clock: &impl Clock, record: EventRecord,
 ) -> Result<(), Unavailable> {
     let event = decode_event(record.change.new_image)?;
     let image = match images.find_image(event.project, event.subject).await {
@@ -23,6 +23,9 @@ async fn purge_image(
         Ok(_) | Err(FindImageError::NotFound) => return Ok(()),
         Err(FindImageError::Unavailable(error)) => return Err(error),
     };
+    if let Some(multipart) = &image.multipart {
+        objects.abort_parts(&image, multipart).await?;
+    }
     let image = images.release_originals(&image, EventId::new(ids.ulid()), clock.now()).await?;
     objects.erase_objects(&image, None).await?;
     let mut doomed = image.doomed.clone();
@@ -57,6 +60,7 @@ mod tests {
     use aws_lambda_events::dynamodb::Event as StreamEvent;
     use shared::domain::details::Details;
     use shared::domain::image::{Declared, Image, NewImage, Original};
+    use shared::domain::parts::Multipart;
     use shared::domain::{ImageId, ProjectId, Time, UploadId, Visibility};
     use shared::media::StoredOriginal;
     use shared::platform::SystemRandom;
@@ -84,6 +88,14 @@ mod tests {
                 return Err(Unavailable::new("erase_objects", "slow down"));
             }
             self.done.lock().unwrap().push("objects");
+            Ok(())
+        }
+    }
+
+    impl AbortParts for World {
+        async fn abort_parts(&self, _: &Image, multipart: &Multipart) -> Result<(), Unavailable> {
+            assert_eq!(multipart.id, "s3");
+            self.done.lock().unwrap().push("parts");
             Ok(())
         }
     }
@@ -175,6 +187,15 @@ mod tests {
         purge(&world, record()).await.unwrap();
         purge(&world, record()).await.unwrap();
         assert_eq!(world.done.into_inner().unwrap(), ["references", "objects", "originals", "rows"]);
+    }
+
+    #[tokio::test]
+    async fn parts_that_were_never_joined_go_too() {
+        let mut world = world(State::Purging { picture: None });
+        let image = world.image.get_mut().unwrap().as_mut().unwrap();
+        image.multipart = Some(Multipart { upload: image.upload, id: "s3".into(), part_bytes: None });
+        purge(&world, record()).await.unwrap();
+        assert_eq!(world.done.into_inner().unwrap(), ["parts", "references", "objects", "originals", "rows"]);
     }
 
     #[tokio::test]

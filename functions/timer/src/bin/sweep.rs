@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::domain::image::{Image, Overdue};
+use shared::domain::error::FindImageError;
+use shared::domain::image::{DueKind, Image, Overdue};
 use shared::domain::{Clock, EventId, Ids, Unavailable};
+use shared::media::AbortParts;
 use shared::platform::{Environment, answer};
 use shared::store::{
     AdvanceWatermark, ChangeError, CommitImage, DueEntry, FindImage, FindOverdue, ForgetDue, change_image,
@@ -30,9 +32,32 @@ enum Outcome {
     LeftOver,
 }
 
+/// Gives up the parts of an upload whose time is up. First, so that a crash in between leaves an image that is
+/// still due.
+async fn abort(
+    table: &impl FindImage, uploads: &impl AbortParts, clock: &impl Clock, entry: &DueEntry,
+) -> Result<(), Unavailable> {
+    if entry.due.kind != DueKind::Upload {
+        return Ok(());
+    }
+    let image = match table.find_image(entry.project, entry.image).await {
+        Ok(image) => image,
+        Err(FindImageError::NotFound) => return Ok(()),
+        Err(FindImageError::Unavailable(error)) => return Err(error),
+    };
+    match &image.multipart {
+        Some(multipart) if matches!(image.overdue(clock.now()), Overdue::Change(_)) => {
+            uploads.abort_parts(&image, multipart).await
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 async fn settle(
-    table: &(impl FindImage + CommitImage + ForgetDue), ids: &impl Ids, clock: &impl Clock, entry: &DueEntry,
+    table: &(impl FindImage + CommitImage + ForgetDue), uploads: &impl AbortParts, ids: &impl Ids,
+    clock: &impl Clock, entry: &DueEntry,
 ) -> Result<Outcome, ChangeError<()>> {
+    abort(table, uploads, clock, entry).await.map_err(ChangeError::Unavailable)?;
     let mut settled = false;
     let decide = |image: &Image| {
         settled = false;
@@ -56,14 +81,14 @@ async fn settle(
 }
 
 async fn sweep(
-    table: &(impl FindOverdue + FindImage + CommitImage + ForgetDue + AdvanceWatermark), ids: &impl Ids,
-    clock: &impl Clock,
+    table: &(impl FindOverdue + FindImage + CommitImage + ForgetDue + AdvanceWatermark),
+    uploads: &impl AbortParts, ids: &impl Ids, clock: &impl Clock,
 ) -> Result<Swept, Unavailable> {
     let now = clock.now();
     let entries = table.find_overdue(now, BATCH).await?;
     let mut swept = Swept::default();
     for entry in &entries {
-        match settle(table, ids, clock, entry).await {
+        match settle(table, uploads, ids, clock, entry).await {
             Ok(Outcome::Settled) => swept.settled += 1,
             Ok(Outcome::LeftOver) => swept.left_over += 1,
             Err(error) => {
@@ -84,17 +109,18 @@ async fn sweep(
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let env = Environment::load()?;
-    let (table, random, clock) = (env.store()?, env.random(), env.clock());
-    let (table, random, clock) = (&table, &random, &clock);
-    answer(|_: serde_json::Value| sweep(table, random, clock)).await
+    let (table, uploads, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
+    let (table, uploads, random, clock) = (&table, &uploads, &random, &clock);
+    answer(|_: serde_json::Value| sweep(table, uploads, random, clock)).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use shared::domain::details::Details;
-    use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::image::{Change, Declared, Due, DueKind, Lease, NewImage, State};
+    use shared::domain::error::CommitError;
+    use shared::domain::image::{Change, Declared, Due, Lease, NewImage, State};
+    use shared::domain::parts::Multipart;
     use shared::domain::{EventKind, ImageId, ProjectId, Time, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
@@ -108,6 +134,8 @@ mod tests {
         written: Mutex<Vec<(State, Option<EventKind>)>>,
         forgotten: Mutex<Vec<DueEntry>>,
         watermark: Mutex<Option<Time>>,
+        aborted: Mutex<Vec<ImageId>>,
+        bucket_out_of_reach: bool,
         /// An image that cannot be read.
         unreadable: Option<ImageId>,
         /// Another sweep, which does the same just before each write.
@@ -161,6 +189,14 @@ mod tests {
         }
     }
 
+    impl AbortParts for Table {
+        async fn abort_parts(&self, image: &Image, _: &Multipart) -> Result<(), Unavailable> {
+            assert!(self.written.lock().unwrap().is_empty(), "before the image says so");
+            self.aborted.lock().unwrap().push(image.id);
+            if self.bucket_out_of_reach { Err(Unavailable::new("abort_parts", "slow down")) } else { Ok(()) }
+        }
+    }
+
     struct At(Time);
 
     impl Clock for At {
@@ -199,7 +235,7 @@ mod tests {
     }
 
     async fn run(table: &Table) -> Swept {
-        sweep(table, &SystemRandom, &At(at(0))).await.unwrap()
+        sweep(table, table, &SystemRandom, &At(at(0))).await.unwrap()
     }
 
     fn trashed() -> State {
@@ -227,6 +263,32 @@ mod tests {
             assert_eq!(failure, code.map(|code| (code, true)));
             assert!(table.forgotten.into_inner().unwrap().is_empty(), "the transaction moves the entry");
         }
+    }
+
+    fn in_parts(id: u128, state: State) -> Image {
+        let image = image(id, state);
+        let multipart = Multipart { upload: image.upload, id: "s3".into(), part_bytes: None };
+        Image { multipart: Some(multipart), ..image }
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_an_upload_that_was_left_are_given_up() {
+        let table = table(vec![in_parts(1, State::Pending)]);
+        assert_eq!(run(&table).await, Swept { settled: 1, left_over: 0, failed: 0 });
+        assert_eq!(table.aborted.into_inner().unwrap(), [ImageId::new(1.into())]);
+
+        let table = Table { bucket_out_of_reach: true, ..self::table(vec![in_parts(1, State::Pending)]) };
+        assert_eq!(run(&table).await, Swept { settled: 0, left_over: 0, failed: 1 });
+        assert!(table.written.into_inner().unwrap().is_empty(), "it is still due");
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_an_upload_that_is_awaited_stay() {
+        let mut image = in_parts(1, State::Pending);
+        image.due = Some(Due { at: at(60), kind: DueKind::Upload });
+        let table = table(vec![image]);
+        run(&table).await;
+        assert!(table.aborted.into_inner().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -28,6 +28,7 @@ impl Image {
             revision: 0,
             trace: None,
             due: Some(due),
+            multipart: None,
             replacement: None,
             replacement_failure: None,
             superseded: vec![],

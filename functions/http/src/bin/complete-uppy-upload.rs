@@ -1,0 +1,75 @@
+//! `POST /s3/multipart/{upload}/complete`: Uppy has sent all parts. They become one object, which S3 announces.
+
+use functions_http::companion::{completed, sent_parts, upload_of};
+use functions_http::parts::complete_upload;
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use shared::domain::{Clock, Scope};
+use shared::http::{Caller, Problem, json};
+use shared::media::{FindUpload, JoinParts, ListParts};
+use shared::platform::{Environment, serve};
+use shared::store::{FindImage, RecallAttempt, RecordAttempt};
+
+async fn complete_uppy_upload(
+    images: &(impl FindImage + RecallAttempt + RecordAttempt),
+    uploads: &(impl FindUpload + ListParts + JoinParts), clock: &impl Clock, request: Request,
+) -> Result<Response<Body>, Problem> {
+    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let upload = upload_of(&request, &caller)?;
+    let sent = sent_parts(&request)?;
+    let image = complete_upload(images, uploads, clock, &request, &caller, upload, Some(&sent)).await?;
+    json(StatusCode::OK, &completed(&image))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Environment::load()?;
+    let (images, uploads, clock) = (env.store()?, env.media(), env.clock());
+    let (images, uploads, clock) = (&images, &uploads, &clock);
+    serve(move |request| complete_uppy_upload(images, uploads, clock, request)).await
+}
+
+#[cfg(test)]
+#[path = "../fakes.rs"]
+mod fakes;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{World, document, event_of, refusal, request};
+
+    async fn answer(world: &World, body: &str) -> Result<Response<Body>, Problem> {
+        let mut event = event_of(include_str!("../../../../events/complete-uppy-upload.json"), world);
+        event["body"] = body.into();
+        complete_uppy_upload(world, world, world, request(&event)).await
+    }
+
+    const ALL: &str = r#"{"parts":[
+        {"PartNumber":1,"ETag":"e1"},{"PartNumber":2,"ETag":"\"e2\""},{"PartNumber":3,"ETag":"e3"}
+    ]}"#;
+
+    #[tokio::test]
+    async fn the_parts_are_joined_and_uppy_learns_where_the_image_is() {
+        let world = World::in_parts().with_parts(&[1, 2, 3]);
+        let answered = document(&answer(&world, ALL).await.unwrap());
+        assert_eq!(*world.joined.lock().unwrap(), [1, 2, 3]);
+        let image = world.image();
+        assert_eq!(answered["location"], format!("/v1/images/{}", image.id));
+        assert_eq!(answered["key"], format!("{}/{}/{}", image.project, image.id, image.upload));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_make_up_the_upload_is_not_joined() {
+        for (there, body, expected) in [
+            (&[1, 3][..], ALL, (409, "conflict")),
+            (&[1, 2, 3], r#"{"parts":[{"PartNumber":2,"ETag":"e2"}]}"#, (409, "conflict")),
+            (&[1, 2, 3], r#"{"parts":[{"PartNumber":1}]}"#, (400, "invalid-request")),
+        ] {
+            let world = World::in_parts().with_parts(there);
+            assert_eq!(refusal(answer(&world, body).await), expected);
+            assert!(world.joined.lock().unwrap().is_empty());
+        }
+        assert_eq!(refusal(answer(&World::in_parts().of_another(), ALL).await), (404, "not-found"));
+        assert_eq!(refusal(answer(&World::in_parts().without_scope(), ALL).await), (403, "forbidden"));
+    }
+}
