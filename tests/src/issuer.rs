@@ -45,7 +45,7 @@ impl Issuer {
         let input = process.stdin.take().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
         let mut issuer = Self { url: String::new(), process, input, output };
-        issuer.url = issuer.answer()["issuer"].as_str().unwrap().to_owned();
+        issuer.answer()["issuer"].as_str().unwrap().clone_into(&mut issuer.url);
         issuer
     }
 

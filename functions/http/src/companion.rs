@@ -63,25 +63,25 @@ impl NewFile {
     pub fn check(self, caller: &Caller) -> Result<Announced, Problem> {
         let size = match self.metadata.get("size") {
             None | Some(Value::Null) => None,
-            Some(size) => Some(number(size).ok_or_else(|| wrong("size", "must be the size of the file"))?),
+            Some(size) => Some(number(size).ok_or_else(|| wrong("size", &"must be the size of the file"))?),
         };
         let declared = declared(self.content_type.unwrap_or_default(), size.unwrap_or(MAXIMUM_BYTES))?;
         let field = |name: &str| match self.metadata.get(name) {
             Some(Value::String(text)) if !text.trim().is_empty() => Some(text.as_str()),
             _ => None,
         };
-        let title = field("title").map(str::parse).transpose().map_err(|e| wrong("title", e))?;
-        let alt = field("alt").map(str::parse).transpose().map_err(|e| wrong("alt", e))?;
+        let title = field("title").map(str::parse).transpose().map_err(|e| wrong("title", &e))?;
+        let alt = field("alt").map(str::parse).transpose().map_err(|e| wrong("alt", &e))?;
         let tags: Vec<_> = field("tags")
             .unwrap_or_default()
             .split(',')
             .map(str::trim)
             .filter(|tag| !tag.is_empty())
             .collect();
-        let tags = serde_json::from_value(json!(tags)).map_err(|e| wrong("tags", e))?;
+        let tags = serde_json::from_value(json!(tags)).map_err(|e| wrong("tags", &e))?;
         let visibility = match field("visibility") {
             Some(visibility) => {
-                serde_json::from_value(json!(visibility)).map_err(|e| wrong("visibility", e))?
+                serde_json::from_value(json!(visibility)).map_err(|e| wrong("visibility", &e))?
             }
             None => Visibility::default(),
         };
@@ -99,7 +99,7 @@ fn number(value: &Value) -> Option<u64> {
     }
 }
 
-fn wrong(field: &str, detail: impl ToString) -> Problem {
+fn wrong(field: &str, detail: &impl ToString) -> Problem {
     let pointer = format!("/metadata/{field}");
     Problem::invalid_fields(vec![FieldError { pointer, detail: detail.to_string() }])
 }

@@ -12,7 +12,9 @@ use shared::domain::error::{CommitError, FindImageError, JoinPartsError};
 use shared::domain::idempotency::{Attempt, Record};
 use shared::domain::image::{Change, Declared, Image, NewImage, Picture};
 use shared::domain::parts::{Multipart, PART_BYTES, Part};
-use shared::domain::{Clock, EventId, ImageId, Project, ProjectId, Time, Unavailable, UploadId, Visibility};
+use shared::domain::{
+    Clock, EventId, ImageId, KeyId, Project, ProjectId, Time, Unavailable, UploadId, Visibility,
+};
 use shared::http::Problem;
 use shared::media::{
     AbortParts, BeginParts, FindUpload, JoinParts, ListParts, PartTarget, PresignForm, SignPart,
@@ -155,11 +157,11 @@ impl World {
 pub fn event_of(text: &str, world: &World) -> Value {
     let mut event: Value = serde_json::from_str(text).unwrap();
     let project = if world.ours { project() } else { ProjectId::new(7.into()) };
-    let context = json!({ "project": project, "key": "key_1", "scopes": world.scopes });
+    let context = match world.user {
+        Some(user) => json!({ "project": project, "user": user, "scopes": world.scopes }),
+        None => json!({ "project": project, "key": KeyId::new(1.into()), "scopes": world.scopes }),
+    };
     event["requestContext"]["authorizer"]["lambda"] = context;
-    if let Some(user) = world.user {
-        event["requestContext"]["authorizer"]["lambda"]["user"] = json!(user);
-    }
     if let Some(attempt) = world.attempt {
         event["headers"]["idempotency-key"] = json!(attempt);
     }

@@ -215,7 +215,13 @@ impl FindUpload for Media {
         match found {
             Ok(object) => Ok(Some(object.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0))),
             // An answer to HEAD has no body that could say `NoSuchKey`.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::head_object::HeadObjectError::is_not_found) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(unavailable(OPERATION, error)),
         }
     }

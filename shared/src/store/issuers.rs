@@ -54,7 +54,8 @@ pub fn moves(
         }
         let trusted = TrustedIssuer { project: after.id, issuer: new.clone() };
         let item = encode(operation, "issuer", key(new), &trusted)?;
-        let ours = Expression::new("attribute_not_exists(PK) OR project = :project")
+        let ours = Expression::new("attribute_not_exists(PK) OR #project = :project")
+            .name("#project", "project")
             .value(":project", text(after.id.to_string()));
         transaction.put(Part::Issuer(index), item, Some(ours))?;
     }

@@ -63,8 +63,8 @@ async fn a_project_is_its_administrators_and_projects_are_the_operators() {
     let path = format!("/v1/projects/{}", text(&new, "id"));
     let read = tenant.get(&path).await;
     assert!(!read.text().contains("signing"), "{}", read.text());
-    let patch = tenant.request(Method::PATCH, &path).header("if-match", read.header("etag"));
-    let renamed = end_to_end::answer(patch.json(&json!({ "name": "Harbour" }))).await;
+    let rename = tenant.request(Method::PATCH, &path).header("if-match", read.header("etag"));
+    let renamed = end_to_end::answer(rename.json(&json!({ "name": "Harbour" }))).await;
     assert_eq!((renamed.status, renamed.header("etag")), (200, "\"2\""));
     let stale = tenant.request(Method::PATCH, &path).header("if-match", read.header("etag"));
     end_to_end::answer(stale.json(&json!({ "name": "Port" }))).await.problem(412, "stale");

@@ -18,7 +18,7 @@ fn large_jpeg(least: usize) -> Vec<u8> {
     while bytes.len() + rest.len() < least {
         number = number.wrapping_add(1);
         bytes.extend([0xff, 0xfe, 0xff, 0xff]);
-        bytes.extend([number; 0xffff - 2]);
+        bytes.extend(std::iter::repeat_n(number, 0xffff - 2));
     }
     bytes.extend(rest);
     bytes

@@ -50,8 +50,8 @@ mod fakes;
 
 #[cfg(test)]
 mod tests {
+    use super::fakes::{World, event_of, refusal, request};
     use super::*;
-    use crate::fakes::{World, event_of, refusal, request};
     use shared::domain::image::State;
     use shared::platform::SystemRandom;
 

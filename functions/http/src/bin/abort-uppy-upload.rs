@@ -36,8 +36,8 @@ mod fakes;
 
 #[cfg(test)]
 mod tests {
+    use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
-    use crate::fakes::{World, document, event_of, refusal, request};
     use shared::platform::SystemRandom;
 
     async fn answer(world: &World) -> Result<Response<Body>, Problem> {

@@ -87,8 +87,8 @@ mod fakes;
 
 #[cfg(test)]
 mod tests {
+    use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
-    use crate::fakes::{World, document, event_of, refusal, request};
     use serde_json::{Value, json};
 
     async fn answer(world: &World, body: Value) -> Result<Response<Body>, Problem> {

@@ -35,8 +35,8 @@ mod fakes;
 
 #[cfg(test)]
 mod tests {
+    use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
-    use crate::fakes::{World, document, event_of, refusal, request};
 
     async fn answer(world: &World, body: &str) -> Result<Response<Body>, Problem> {
         let mut event = event_of(include_str!("../../../../events/complete-uppy-upload.json"), world);

@@ -59,8 +59,8 @@ mod fakes;
 
 #[cfg(test)]
 mod tests {
+    use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
-    use crate::fakes::{World, document, event_of, refusal, request};
     use serde_json::json;
 
     async fn answer(world: &World) -> Result<Response<Body>, Problem> {

@@ -86,8 +86,8 @@ mod fakes;
 
 #[cfg(test)]
 mod tests {
+    use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
-    use crate::fakes::{World, document, event_of, refusal, request};
 
     async fn answer(world: &World, parts: &str) -> Result<Response<Body>, Problem> {
         let mut event = event_of(include_str!("../../../../events/sign-parts.json"), world);

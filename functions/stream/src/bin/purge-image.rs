@@ -51,7 +51,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let env = Environment::load()?;
     let (images, objects, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
     let (images, objects, random, clock) = (&images, &objects, &random, &clock);
-    stream_records(move |record| purge_image(images, objects, random, clock, record)).await
+    // Boxed: the requests of one record are large, all of them together.
+    stream_records(move |record| Box::pin(purge_image(images, objects, random, clock, record))).await
 }
 
 #[cfg(test)]
