@@ -35,6 +35,7 @@ async function mint({ claims = {}, key = "mine" }) {
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line);
   if (request.mint) say({ token: await mint(request.mint) });
-  else if (request.down) { await server.stop(); say({}); }
+  // Stopping forgets the address, which tokens still name.
+  else if (request.down) { await server.stop(); server.issuer.url = foreign.url; say({}); }
   else { await server.start(port, "127.0.0.1"); server.issuer.url = `http://127.0.0.1:${port}`; say({}); }
 }
