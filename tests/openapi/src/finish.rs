@@ -50,6 +50,7 @@ pub fn finish(mut document: Value) -> Value {
         }
     }
     name_headers(&mut document);
+    no_null_defaults(&mut document);
     let requested = reachable(&document, &requests(&document));
     for (name, schema) in object(&mut document["components"]["schemas"]) {
         if !requested.contains(name) {
@@ -269,6 +270,20 @@ fn absent_rather_than_null(schema: &mut Value) {
         if !required.contains(&json!(name)) {
             not_null(property);
         }
+    }
+}
+
+/// What is absent has no default, and `null` is none of its type.
+fn no_null_defaults(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if object.get("type").is_some() && object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
+            object.values_mut().for_each(no_null_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(no_null_defaults),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

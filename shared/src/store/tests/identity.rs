@@ -197,7 +197,7 @@ async fn a_project_changes_with_where_its_issuers_lead() {
     let put = &writes[2]["Put"];
     assert_eq!(put["Item"]["PK"], json!({ "S": place("c") }));
     assert_eq!(put["Item"]["project"], json!({ "S": PROJECT }));
-    assert_eq!(put["ConditionExpression"], "attribute_not_exists(PK) OR project = :project");
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(PK) OR #project = :project");
 
     let item = json!({ "Item": put["Item"] });
     let wire = Wire::answering([(200, item), (200, json!({}))]);
