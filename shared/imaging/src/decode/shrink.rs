@@ -64,7 +64,7 @@ impl Shrink {
         }
     }
 
-    /// `FACTOR` is the factor if the compiler is to know it, which halves the time, or else 0.
+    /// `FACTOR` is the factor if the compiler is to know it and unroll for it, or else 0.
     fn means<const N: usize, const FACTOR: usize>(&mut self) {
         let factor = if FACTOR == 0 { self.factor } else { FACTOR };
         let samples = u32::try_from(factor * factor).unwrap_or(1);
