@@ -97,10 +97,16 @@ async fn complete(
     if let Some(multipart) = image.multipart_of(upload)
         && let Some(stored) = uploads.list_parts(&image, multipart).await?
     {
-        let parts = multipart.joined(image.declared.bytes, sent, stored)?;
-        match uploads.join_parts(&image, multipart, &parts).await {
+        // A refusal stands only if nobody else completed or aborted it just now, or is about to have done so.
+        let joined = match multipart.joined(image.declared.bytes, sent, stored) {
+            Ok(parts) => uploads.join_parts(&image, multipart, &parts).await,
+            Err(unfit) => {
+                refusal = unfit.into();
+                Err(JoinPartsError::Gone)
+            }
+        };
+        match joined {
             Ok(()) => return Ok(image),
-            // Somebody else completed or aborted it just now, or is about to have done so.
             Err(JoinPartsError::Gone) => {}
             Err(error @ JoinPartsError::Refused(_)) => refusal = error.into(),
             Err(error @ JoinPartsError::Unavailable(_)) => return Err(error.into()),

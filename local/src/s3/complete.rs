@@ -26,12 +26,11 @@ pub(super) async fn complete(
 ) -> S3Result<CompleteMultipartUploadOutput> {
     let caller = Caller::of(&request.extensions)?;
     let mut input = request.input;
-    let upload = state.upload(&input.bucket, &input.key, &input.upload_id).await?;
+    let id = (&*input.bucket, &*input.key, &*input.upload_id);
+    let (upload, stored) = state.upload_with_parts(id, 0, 10_000).await?;
     let conditions = WriteConditions::new(input.if_match.take(), input.if_none_match.take())?;
     let stated = only_one_of_object(stated_checksums!(input))?;
     let listed = input.multipart_upload.take().and_then(|upload| upload.parts).unwrap_or_default();
-    let id = upload.id.clone();
-    let stored = state.index.run(move |connection| uploads::parts(connection, &id, 0, 10_000)).await?;
     let parts = chosen(listed, stored)?;
 
     let size: u64 = parts.iter().map(|part| part.size).sum();

@@ -29,6 +29,21 @@ impl State {
             .await?
             .ok_or_else(no_such_upload)
     }
+
+    /// An upload and its parts after a number, as they are at one moment: an upload that ends meanwhile must not
+    /// look like one without parts.
+    pub async fn upload_with_parts(
+        &self, (bucket, key, id): (&str, &str, &str), after: i32, limit: usize,
+    ) -> S3Result<(Upload, Vec<uploads::Part>)> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.index
+            .run(move |connection| {
+                let upload = uploads::find(connection, &bucket, &key, &id)?;
+                upload.map(|upload| Ok((upload, uploads::parts(connection, &id, after, limit)?))).transpose()
+            })
+            .await?
+            .ok_or_else(no_such_upload)
+    }
 }
 
 pub(super) async fn create(
@@ -159,12 +174,10 @@ pub(super) async fn abort(
 }
 
 pub(super) async fn list_parts(state: &State, input: ListPartsInput) -> S3Result<ListPartsOutput> {
-    let upload = state.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let limit = page(input.max_parts)?;
     let after = input.part_number_marker.unwrap_or(0);
-    let id = upload.id.clone();
-    let mut parts =
-        state.index.run(move |connection| uploads::parts(connection, &id, after, limit + 1)).await?;
+    let id = (&*input.bucket, &*input.key, &*input.upload_id);
+    let (upload, mut parts) = state.upload_with_parts(id, after, limit + 1).await?;
     let truncated = parts.len() > limit;
     parts.truncate(limit);
     let listed = |part: &uploads::Part| {

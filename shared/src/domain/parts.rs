@@ -43,6 +43,7 @@ pub struct Part {
 #[serde(deny_unknown_fields)]
 pub struct SentPart {
     /// Its place, from 1.
+    #[schema(minimum = 1, maximum = 10_000)]
     pub number: u16,
     /// What S3 answered with, in quotes or not.
     pub etag: String,

@@ -23,5 +23,5 @@ pub use parameters::{IdempotencyKey, IfMatch, IfNoneMatch};
 pub use problem::{FieldError, Problem, ProblemDocument};
 pub use project::{LimitsPatch, NewIssuer, ProjectView, SettingsPatch};
 pub use respond::{accepted, created, json, no_content, not_modified, path_parameter, tagged, unstored};
-pub use upload::{CreatedUpload, accepted_types, created_upload, declared};
+pub use upload::{CreatedUpload, accepted_types, created_upload, declared, list_of_accepted_types};
 pub use view::{ImageRow, ImageView, image_answer};

@@ -3,7 +3,7 @@
 use lambda_http::{Body, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
 use super::{FieldError, Problem, created};
 use crate::domain::image::{ACCEPTED_TYPES, Declared, Image, MAXIMUM_BYTES};
@@ -44,6 +44,14 @@ pub fn accepted_types() -> Object {
         .schema_type(Type::String)
         .description(Some("The media type of the file."))
         .enum_values(Some(ACCEPTED_TYPES))
+        .build()
+}
+
+/// How several of them are described.
+pub fn list_of_accepted_types() -> Array {
+    ArrayBuilder::new()
+        .items(accepted_types())
+        .description(Some("The media types that it is good for; all, if none is named."))
         .build()
 }
 

@@ -138,6 +138,12 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn parts_that_went_into_the_object_meanwhile_are_not_missed() {
+        let world = World::in_parts().with_parts(&[]).with_object();
+        assert_eq!(answer(&world, json!({})).await.unwrap().status(), 202);
+    }
+
+    #[tokio::test]
     async fn an_upload_that_was_given_up_cannot_be_completed() {
         assert_eq!(refusal(answer(&World::in_parts().given_up(), json!({})).await), (409, "conflict"));
         assert_eq!(refusal(answer(&World::in_parts().failed(), json!({})).await), (410, "gone"));

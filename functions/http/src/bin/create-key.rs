@@ -22,6 +22,7 @@ struct NewKey {
     name: Option<Name>,
     #[schema(min_items = 1)]
     scopes: Vec<Scope>,
+    /// When it ends; never, if nothing is said.
     expires_at: Option<Time>,
 }
 

@@ -14,7 +14,10 @@ use shared::domain::upload_token::{
     DEFAULT_LIFE, Grant, MAXIMUM_COUNT, MAXIMUM_LIFE, TokenBearer, UploadToken,
 };
 use shared::domain::{Clock, Ids, Scope, Time, TokenId, UserId, Visibility};
-use shared::http::{Caller, FieldError, IdempotencyKey, Problem, attempt, body, json, repeated, unstored};
+use shared::http::{
+    Caller, FieldError, IdempotencyKey, Problem, attempt, body, json, list_of_accepted_types, repeated,
+    unstored,
+};
 use shared::platform::{Environment, recall, serve};
 use shared::store::{CreateUploadToken, FindUploadToken, RecallAttempt};
 use utoipa::ToSchema;
@@ -30,6 +33,7 @@ struct NewUploadToken {
     #[schema(minimum = 1, maximum = 1000)]
     count: Option<u32>,
     #[serde(default)]
+    #[schema(schema_with = list_of_accepted_types)]
     content_types: Vec<String>,
     #[schema(minimum = 1, maximum = 104_857_600)]
     max_bytes: Option<u64>,

@@ -43,7 +43,7 @@ struct Targets {
         ("image" = ImageId, Path, description = "The image."),
         ("upload" = UploadId, Path, description = "The upload."),
         ("parts" = String, Query, description = "Numbers of parts, separated by commas.", example = "1,2",
-            pattern = "^[0-9]{1,5}(,[0-9]{1,5})*$"),
+            pattern = "^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*$"),
     ),
     responses(
         (status = 200, description = "Where to send them.", body = Targets),
