@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 
+from client import Client
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PHOTO = ROOT / "shared/imaging/tests/fixtures/gps/DSCN0021.jpg"
 PATIENCE = 60
@@ -76,13 +78,15 @@ def check_picture(directory):
     picture.unlink()
 
 
-def browser(blocks, directory, _):
+def browser(blocks, directory, ready):
     page, outcome, done = PAGE % "\n".join(blocks), [], threading.Event()
 
     class Site(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             known = {"/": ("text/html; charset=utf-8", page.encode()), "/photo.jpg": ("image/jpeg", PHOTO.read_bytes())}
-            kind, body = known.get(self.path, ("text/plain", b""))
+            self.give(*known.get(self.path, ("text/plain", b"")))
+
+        def give(self, kind, body):
             self.send_response(200 if body else 404)
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
@@ -90,9 +94,11 @@ def browser(blocks, directory, _):
             self.wfile.write(body)
 
         def do_POST(self):
+            if self.path == "/upload-token":
+                # What the server of the application does for its page.
+                return self.give("application/json", json.dumps(Client(ready).call("POST", "/v1/upload-tokens", {})).encode())
             outcome.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(204)
-            self.end_headers()
+            self.give("text/plain", b"thanks")
             done.set()
 
         def log_message(self, *_):

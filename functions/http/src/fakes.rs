@@ -13,7 +13,7 @@ use shared::domain::idempotency::{Attempt, Record};
 use shared::domain::image::{Change, Declared, Image, NewImage, Picture};
 use shared::domain::parts::{Multipart, PART_BYTES, Part};
 use shared::domain::{
-    Clock, EventId, ImageId, KeyId, Project, ProjectId, Time, Unavailable, UploadId, Visibility,
+    Clock, EventId, ImageId, KeyId, Project, ProjectId, Time, TokenId, Unavailable, UploadId, Visibility,
 };
 use shared::http::Problem;
 use shared::media::{
@@ -36,6 +36,8 @@ pub struct World {
     attempt: Option<&'static str>,
     scopes: &'static str,
     pub user: Option<&'static str>,
+    /// The upload token that asks, instead of anybody else.
+    token: Option<TokenId>,
     /// Whether the events come from the project that the image belongs to.
     ours: bool,
 }
@@ -64,6 +66,7 @@ impl World {
             attempt: None,
             scopes: "uploads:create",
             user: None,
+            token: None,
             ours: true,
         }
     }
@@ -134,6 +137,20 @@ impl World {
         Self { user: Some("ben"), ..world }
     }
 
+    /// The caller has an upload token, and another one reserved the image.
+    pub fn with_another_token(self) -> Self {
+        let world =
+            self.changed(|image| Image { upload_token: Some(TokenId::new(8.into())), ..image.clone() });
+        Self { token: Some(TokenId::new(9.into())), ..world }
+    }
+
+    /// The caller has the upload token that reserved the image.
+    pub fn with_its_token(self) -> Self {
+        let token = TokenId::new(9.into());
+        let world = self.changed(|image| Image { upload_token: Some(token), ..image.clone() });
+        Self { token: Some(token), ..world }
+    }
+
     /// The caller may only look.
     pub fn without_scope(self) -> Self {
         Self { scopes: "images:read", ..self }
@@ -157,9 +174,12 @@ impl World {
 pub fn event_of(text: &str, world: &World) -> Value {
     let mut event: Value = serde_json::from_str(text).unwrap();
     let project = if world.ours { project() } else { ProjectId::new(7.into()) };
-    let context = match world.user {
-        Some(user) => json!({ "project": project, "user": user, "scopes": world.scopes }),
-        None => json!({ "project": project, "key": KeyId::new(1.into()), "scopes": world.scopes }),
+    let context = match (world.user, world.token) {
+        (_, Some(token)) => {
+            json!({ "project": project, "token": token, "grant": "{}", "scopes": world.scopes })
+        }
+        (Some(user), None) => json!({ "project": project, "user": user, "scopes": world.scopes }),
+        (None, None) => json!({ "project": project, "key": KeyId::new(1.into()), "scopes": world.scopes }),
     };
     event["requestContext"]["authorizer"]["lambda"] = context;
     if let Some(attempt) = world.attempt {

@@ -106,6 +106,10 @@ fn described<T: Described>(pattern: &str) -> ObjectBuilder {
 }
 
 text!(
+    /// What people call a project or a key.
+    Name, 1..=100, "What people call it.", "Harbour"
+);
+text!(
     /// What people call an image. Longer titles are descriptions.
     Title, 1..=200, "What people call the image.", "Harbour at dawn"
 );

@@ -307,6 +307,9 @@ pub struct Image {
     /// The user of the application whose it is, if it is anybody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<UserId>,
+    /// The upload token that reserved it, which alone of its kind may send it and see what becomes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_token: Option<TokenId>,
     /// What people say of it.
     #[serde(flatten)]
     pub details: Details,
@@ -455,10 +458,10 @@ impl Change {
         Self { within: Some(limits), ..self }
     }
 
-    /// Only if this upload token has not been used up.
+    /// Only if this upload token has not been used up. The image is one of its own from then on.
     #[must_use]
     pub fn spending(self, token: Option<TokenId>) -> Self {
-        Self { spends: token, ..self }
+        Self { spends: token, image: Image { upload_token: token, ..self.image }, ..self }
     }
 
     /// As a part of this trace.

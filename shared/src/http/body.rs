@@ -62,11 +62,21 @@ fn read<T: DeserializeOwned>(request: &Request, media_types: &[&str]) -> Result<
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         Problem::invalid_fields(vec![FieldError {
             pointer: pointer(error.path()),
-            detail: error.inner().to_string(),
+            detail: detail(error.inner()),
         }])
     })?;
     json.end().map_err(|error| Problem::invalid_request(error.to_string()))?;
     Ok(value)
+}
+
+/// What is wrong, and where only if that is not what the pointer says already.
+fn detail(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    if error.is_data() && text.ends_with(&place) {
+        text.truncate(text.len() - place.len());
+    }
+    text
 }
 
 /// Reads the query parameters. Each may be given once.
@@ -132,6 +142,7 @@ mod tests {
             let response = problem.into_response("r");
             let Body::Text(document) = response.body() else { panic!("a problem is text") };
             assert!(document.contains(mentions), "{document}");
+            assert!(!document.contains("/bytes") || !document.contains("at line"), "{document}");
         }
     }
 

@@ -83,10 +83,10 @@ impl Caller {
     }
 
     /// Goes on only with somebody who has the scope, or is an administrator. Upload tokens open nothing but
-    /// the place that asks for them, see [`Self::require_upload`].
+    /// the places that ask for them, see [`Self::require_upload`] and [`Self::require_or_upload`].
     pub fn require(self, scope: Scope) -> Result<Self, Problem> {
         if matches!(self.credential, Credential::Upload(..)) {
-            return Err(Problem::forbidden("An upload token is good for uploads alone."));
+            return Err(Problem::forbidden("An upload token is good for its own uploads alone."));
         }
         self.having(scope)
     }
@@ -94,6 +94,15 @@ impl Caller {
     /// Goes on only with somebody who may upload. [`Self::grant`] says within which limits.
     pub fn require_upload(self) -> Result<Self, Problem> {
         self.having(Scope::CreateUploads)
+    }
+
+    /// Goes on with somebody who has the scope; or with an upload token, which sees what it reserved and no more
+    /// ([`Access::sees`]).
+    pub fn require_or_upload(self, scope: Scope) -> Result<Self, Problem> {
+        match &self.credential {
+            Credential::Key(_) | Credential::Identity(_) => self.having(scope),
+            Credential::Upload(..) => self.require_upload(),
+        }
     }
 
     /// Goes on only with an operator, or with an administrator of this very project. Another one's is not there.
@@ -118,7 +127,8 @@ impl Caller {
 
     /// What of the project they get to see.
     pub fn access(&self) -> Access {
-        Access { project: self.project, user: self.user.clone(), trace: self.trace.clone() }
+        let token = self.grant().map(|(token, _)| token);
+        Access { project: self.project, user: self.user.clone(), token, trace: self.trace.clone() }
     }
 
     /// The upload token in use, if it is one, and its limits.
@@ -196,6 +206,8 @@ mod tests {
         for scope in Scope::ALL {
             assert_eq!(token.clone().require(scope).unwrap_err().code(), "forbidden");
         }
-        assert!(token.require_upload().is_ok());
+        assert!(token.clone().require_upload().is_ok());
+        let token = token.require_or_upload(Scope::ReadImages).unwrap();
+        assert_eq!(token.access().token, Some(TOKEN.parse().unwrap()));
     }
 }

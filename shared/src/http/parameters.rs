@@ -29,7 +29,7 @@ pub struct IdempotencyKey {
     #[param(
         rename = "Idempotency-Key",
         example = "5b1e3f0a-7c22-4f0e-9f58-0e8f3c0d9a11",
-        pattern = "^[!-~]{1,255}$"
+        pattern = "^(\"[!#-~]{1,255}\"|[!#-~]{1,255})$"
     )]
     pub idempotency_key: Option<String>,
 }

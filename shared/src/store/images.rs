@@ -248,7 +248,7 @@ mod tests {
     use crate::domain::details::Details;
     use crate::domain::image::{Capture, Declared, Due, DueKind, Failure, Lease, Picture};
     use crate::domain::parts::Multipart;
-    use crate::domain::{PresetName, UploadId, Variant, VariantFormat, Visibility};
+    use crate::domain::{PresetName, TokenId, UploadId, Variant, VariantFormat, Visibility};
     use proptest::prelude::*;
     use ulid::Ulid;
 
@@ -311,6 +311,7 @@ mod tests {
                     declared: Declared { content_type: "image/png".into(), bytes },
                     visibility: if flag { Visibility::Public } else { Visibility::Private },
                     owner: title.as_ref().and_then(|owner| owner.parse().ok()),
+                    upload_token: flag.then(|| TokenId::new(Ulid(id))),
                     details: Details {
                         title: title.and_then(|title| title.parse().ok()),
                         ..Details::default()

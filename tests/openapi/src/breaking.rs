@@ -69,10 +69,13 @@ impl<'a> Comparison<'a> {
                 format_args!("was called {} and is called {}", old["operationId"], new["operationId"]),
             );
         }
-        if let Some(security) = new.get("security")
-            && old.get("security") != Some(security)
-        {
-            self.say(place, format_args!("now takes {security}"));
+        // There may be more ways in; none may be closed.
+        if let Some(security) = new.get("security") {
+            let ways = |operation: &'a Value| operation["security"].as_array().into_iter().flatten();
+            let open = |way: &Value| ways(new).any(|new| new == way);
+            if old.get("security").is_none() || !ways(old).all(open) {
+                self.say(place, format_args!("now takes {security}"));
+            }
         }
         self.parameters(place, old, new);
         self.request(place, &old["requestBody"], &new["requestBody"]);

@@ -78,12 +78,12 @@ fn object(value: &mut Value) -> &mut Map<String, Value> {
 }
 
 fn components(components: &mut Value) {
-    components["securitySchemes"] = json!({ "ApiKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "tt_...",
-        "description": "An API key. It opens one project, with the scopes that an operation names.",
-    } });
+    let bearer = |format: &str, description: &str| json!({ "type": "http", "scheme": "bearer", "bearerFormat": format, "description": description });
+    components["securitySchemes"] = json!({
+        "ApiKey": bearer("tt_...", "An API key. It opens one project, with the scopes that an operation names."),
+        "IdToken": bearer("JWT", "What a user of your app got from an issuer that the project trusts. They see what is theirs."),
+        "UploadToken": bearer("ut_...", "An upload token, for pages. It is good for its own uploads alone."),
+    });
     let responses = PROBLEMS.iter().map(|problem| (problem.name.to_owned(), problem.response()));
     components["responses"] = Value::Object(responses.collect());
     let headers = HEADERS.iter().map(|(name, description, example)| {

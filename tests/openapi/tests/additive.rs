@@ -120,6 +120,7 @@ fn what_adds_something_is_no_break() {
         ("/paths/~1others".to_owned(), json!({ "get": { "operationId": "listOthers", "responses": {} } })),
         (format!("{OPERATION}/description"), json!("Says more.")),
         (format!("{OPERATION}/responses/409"), json!({})),
+        (format!("{OPERATION}/security/-"), json!({ "UserToken": [] })),
         (format!("{OPERATION}/parameters/-"), json!({ "name": "page", "in": "query", "schema": {} })),
         (format!("{OPERATION}/parameters/1/schema/maximum"), json!(200)),
         (format!("{schemas}/NewThing/properties/alt"), json!({ "type": "string" })),

@@ -206,6 +206,35 @@ async fn completing_and_aborting_at_once_leaves_a_picture_or_nothing() {
 }
 
 #[tokio::test]
+async fn a_page_with_an_upload_token_sends_parts_and_sees_its_own_picture_alone() {
+    let stack = Stack::shared().await;
+    let api = stack.new_project().await;
+    let page = async || {
+        let made = api.post("/v1/upload-tokens", &json!({})).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        api.with_key(made.json::<Value>()["token"].as_str())
+    };
+    let (one, other) = tokio::join!(page(), page());
+    let bytes = large_jpeg(1000);
+    let upload = begin(&one, bytes.len()).await;
+    let image = format!("/v1/images/{}", upload.image);
+    let (targets, parts) = (format!("{}/targets?parts=1", upload.path), format!("{}/parts", upload.path));
+    for path in [&image, &targets, &parts] {
+        other.get(path).await.problem(404, "not-found");
+    }
+    upload.complete(&other, &json!({})).await.problem(404, "not-found");
+    other.delete(&upload.path).await.problem(404, "not-found");
+    upload.send(&one, 1, &bytes).await;
+    assert_eq!(upload.parts(&one).await, [1]);
+    assert_eq!(upload.complete(&one, &json!({})).await.status, 202);
+    assert_eq!(one.settled(&upload.image).await["state"], "ready");
+    other.get(&image).await.problem(404, "not-found");
+    one.delete(&image).await.problem(403, "forbidden");
+    one.get("/v1/images").await.problem(403, "forbidden");
+    api.image(&upload.image).await;
+}
+
+#[tokio::test]
 async fn many_who_complete_one_upload_make_one_image() {
     let stack = Stack::shared().await;
     let bytes = large_jpeg(1000);

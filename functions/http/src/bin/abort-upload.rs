@@ -3,7 +3,7 @@
 
 use functions_http::parts::abort_upload as abort;
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Ids, ImageId, Scope, UploadId};
+use shared::domain::{Clock, Ids, ImageId, UploadId};
 use shared::http::{Caller, Problem, no_content, path_parameter};
 use shared::media::AbortParts;
 use shared::platform::{Environment, serve};
@@ -17,7 +17,7 @@ use shared::store::{CommitImage, FindImage};
     delete,
     path = "/v1/images/{image}/uploads/{upload}",
     tag = "Uploads",
-    security(("ApiKey" = ["uploads:create"])),
+    security(("ApiKey" = ["uploads:create"]), ("IdToken" = ["uploads:create"]), ("UploadToken" = [])),
     params(("image" = ImageId, Path, description = "The image."), ("upload" = UploadId, Path, description = "The upload.")),
     responses(
         (status = 204, description = "It is given up."),
@@ -29,7 +29,7 @@ async fn abort_upload(
     images: &(impl FindImage + CommitImage), uploads: &impl AbortParts, ids: &impl Ids, clock: &impl Clock,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let image = path_parameter(&request, "image", "image")?;
     let upload = path_parameter(&request, "upload", "upload")?;
     abort(images, uploads, ids, clock, &caller, (image, upload)).await?;
@@ -85,6 +85,7 @@ mod tests {
             (World::in_parts().ready(), (409, "conflict")),
             (World::in_parts().of_another(), (404, "not-found")),
             (World::in_parts().of_a_user(), (404, "not-found")),
+            (World::in_parts().with_another_token(), (404, "not-found")),
             (World::in_parts().without_scope(), (403, "forbidden")),
         ] {
             assert_eq!(refusal(answer(&world).await), expected);

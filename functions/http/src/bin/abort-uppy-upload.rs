@@ -5,7 +5,7 @@ use functions_http::parts::abort_upload;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde_json::Map;
-use shared::domain::{Clock, Ids, Scope};
+use shared::domain::{Clock, Ids};
 use shared::http::{Caller, Problem, json};
 use shared::media::AbortParts;
 use shared::platform::{Environment, serve};
@@ -15,7 +15,7 @@ async fn abort_uppy_upload(
     images: &(impl FindImage + CommitImage), uploads: &impl AbortParts, ids: &impl Ids, clock: &impl Clock,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let upload = upload_of(&request, &caller)?;
     abort_upload(images, uploads, ids, clock, &caller, upload).await?;
     // Uppy reads a document from every answer.

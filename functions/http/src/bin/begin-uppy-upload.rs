@@ -4,7 +4,7 @@ use functions_http::companion::{NewFile, begun};
 use functions_http::reservation::{Reservation, prepare, reserve_in_parts};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Ids, Scope};
+use shared::domain::{Clock, Ids};
 use shared::http::{Caller, Problem, attempt, json};
 use shared::media::{AbortParts, BeginParts};
 use shared::platform::{Environment, serve};
@@ -14,7 +14,7 @@ async fn begin_uppy_upload(
     images: &(impl CommitImage + FindImage + RecallAttempt), projects: &impl FindProject,
     uploads: &(impl BeginParts + AbortParts), ids: &impl Ids, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let new = NewFile::from_body(&request)?.check(&caller)?.new;
     let attempt = attempt(&request, &caller)?;
     let attempt = attempt.as_ref();

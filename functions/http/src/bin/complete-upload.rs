@@ -8,7 +8,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::parts::SentPart;
-use shared::domain::{Clock, ImageId, Scope, UploadId};
+use shared::domain::{Clock, ImageId, UploadId};
 use shared::http::{Caller, IdempotencyKey, Problem, body, json, path_parameter};
 use shared::media::{FindUpload, JoinParts, ListParts};
 use shared::platform::{Environment, serve};
@@ -42,7 +42,7 @@ struct Completed {
     post,
     path = "/v1/images/{image}/uploads/{upload}/complete",
     tag = "Uploads",
-    security(("ApiKey" = ["uploads:create"])),
+    security(("ApiKey" = ["uploads:create"]), ("IdToken" = ["uploads:create"]), ("UploadToken" = [])),
     params(
         ("image" = ImageId, Path, description = "The image."),
         ("upload" = UploadId, Path, description = "The upload."),
@@ -63,7 +63,7 @@ async fn complete_upload(
     images: &(impl FindImage + RecallAttempt + RecordAttempt),
     uploads: &(impl FindUpload + ListParts + JoinParts), clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let image = path_parameter(&request, "image", "image")?;
     let upload = path_parameter(&request, "upload", "upload")?;
     let completion: Completion =

@@ -4,7 +4,7 @@ use functions_http::companion::{completed, sent_parts, upload_of};
 use functions_http::parts::complete_upload;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Scope};
+use shared::domain::Clock;
 use shared::http::{Caller, Problem, json};
 use shared::media::{FindUpload, JoinParts, ListParts};
 use shared::platform::{Environment, serve};
@@ -14,7 +14,7 @@ async fn complete_uppy_upload(
     images: &(impl FindImage + RecallAttempt + RecordAttempt),
     uploads: &(impl FindUpload + ListParts + JoinParts), clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let upload = upload_of(&request, &caller)?;
     let sent = sent_parts(&request)?;
     let image = complete_upload(images, uploads, clock, &request, &caller, upload, Some(&sent)).await?;

@@ -18,7 +18,6 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "name": "Build server", "scopes": ["images:read"] })))]
 struct NewKey {
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     name: Option<Name>,
     #[schema(min_items = 1)]
     scopes: Vec<Scope>,

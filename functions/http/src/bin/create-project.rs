@@ -23,7 +23,6 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "name": "Harbour" })))]
 struct NewProject {
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Name,
     #[serde(default)]
     settings: SettingsPatch,

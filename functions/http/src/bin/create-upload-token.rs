@@ -98,12 +98,13 @@ impl NewUploadToken {
 
 /// Create an upload token
 ///
-/// For a page to hold: good for a few uploads of known type and size, for a while. Shown once.
+/// For a page to hold, instead of a key: good for a few uploads of known type and size, for a while, in one piece or in
+/// parts, and to see what becomes of them. Shown once.
 #[utoipa::path(
     post,
     path = "/v1/upload-tokens",
     tag = "Uploads",
-    security(("ApiKey" = ["uploads:create"])),
+    security(("ApiKey" = ["uploads:create"]), ("IdToken" = ["uploads:create"])),
     params(IdempotencyKey),
     request_body = NewUploadToken,
     responses(

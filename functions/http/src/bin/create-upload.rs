@@ -112,7 +112,7 @@ impl NewUpload {
     post,
     path = "/v1/uploads",
     tag = "Uploads",
-    security(("ApiKey" = ["uploads:create"])),
+    security(("ApiKey" = ["uploads:create"]), ("IdToken" = ["uploads:create"]), ("UploadToken" = [])),
     params(IdempotencyKey),
     request_body = NewUpload,
     responses(

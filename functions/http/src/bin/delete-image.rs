@@ -18,7 +18,7 @@ use shared::store::{CommitImage, FindImage, edit_image};
     delete,
     path = "/v1/trash/{image}",
     tag = "Images",
-    security(("ApiKey" = ["images:write"])),
+    security(("ApiKey" = ["images:write"]), ("IdToken" = ["images:write"])),
     params(("image" = ImageId, Path, description = "The image."), IfMatch),
     responses(
         (status = 202, description = "It is being deleted."),

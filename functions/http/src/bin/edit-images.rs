@@ -134,7 +134,7 @@ impl Bulk {
     post,
     path = "/v1/images/bulk",
     tag = "Images",
-    security(("ApiKey" = ["images:write"])),
+    security(("ApiKey" = ["images:write"]), ("IdToken" = ["images:write"])),
     params(IdempotencyKey),
     request_body = Bulk,
     responses(

@@ -16,7 +16,7 @@ use shared::store::{FindImage, FindProject, KnownProjects};
     get,
     path = "/v1/images/{image}",
     tag = "Images",
-    security(("ApiKey" = ["images:read"])),
+    security(("ApiKey" = ["images:read"]), ("IdToken" = ["images:read"]), ("UploadToken" = [])),
     params(("image" = ImageId, Path, description = "The image."), IfNoneMatch),
     responses(
         (status = 200, description = "The image.", body = ImageView,
@@ -28,7 +28,7 @@ use shared::store::{FindImage, FindProject, KnownProjects};
 async fn get_image(
     images: &impl FindImage, projects: &impl FindProject, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::ReadImages)?;
+    let caller = Caller::from_request(&request)?.require_or_upload(Scope::ReadImages)?;
     let image = path_parameter(&request, "image", "image")?;
     let now = clock.now();
     let project = projects.find_project(caller.project, now).await?;

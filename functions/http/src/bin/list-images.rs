@@ -189,7 +189,7 @@ fn time(pointer: &str, text: Option<String>) -> Result<Option<Time>, Problem> {
     get,
     path = "/v1/images",
     tag = "Images",
-    security(("ApiKey" = ["images:read"])),
+    security(("ApiKey" = ["images:read"]), ("IdToken" = ["images:read"])),
     params(Parameters),
     responses(
         (status = 200, description = "A page of images.", body = ImagePage,

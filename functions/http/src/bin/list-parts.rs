@@ -6,7 +6,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
 use shared::domain::parts::Part;
-use shared::domain::{ImageId, Scope, UploadId};
+use shared::domain::{ImageId, UploadId};
 use shared::http::{Caller, Problem, json, path_parameter};
 use shared::media::ListParts;
 use shared::platform::{Environment, serve};
@@ -26,7 +26,7 @@ struct Arrived {
     get,
     path = "/v1/images/{image}/uploads/{upload}/parts",
     tag = "Uploads",
-    security(("ApiKey" = ["uploads:create"])),
+    security(("ApiKey" = ["uploads:create"]), ("IdToken" = ["uploads:create"]), ("UploadToken" = [])),
     params(("image" = ImageId, Path, description = "The image."), ("upload" = UploadId, Path, description = "The upload.")),
     responses(
         (status = 200, description = "The parts, in their order.", body = Arrived),
@@ -38,7 +38,7 @@ struct Arrived {
 async fn list_parts(
     images: &impl FindImage, uploads: &impl ListParts, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let image = path_parameter(&request, "image", "image")?;
     let upload = path_parameter(&request, "upload", "upload")?;
     let parts = list(images, uploads, &caller, (image, upload)).await?;

@@ -4,7 +4,6 @@ use functions_http::companion::{Listed, upload_of};
 use functions_http::parts::list_parts;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use shared::domain::Scope;
 use shared::http::{Caller, Problem, json};
 use shared::media::ListParts;
 use shared::platform::{Environment, serve};
@@ -13,7 +12,7 @@ use shared::store::FindImage;
 async fn list_uppy_parts(
     images: &impl FindImage, uploads: &impl ListParts, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let upload = upload_of(&request, &caller)?;
     let parts = list_parts(images, uploads, &caller, upload).await?;
     json(StatusCode::OK, &parts.into_iter().map(Listed::from).collect::<Vec<_>>())

@@ -40,7 +40,7 @@ struct NewBytes {
     post,
     path = "/v1/images/{image}/uploads",
     tag = "Uploads",
-    security(("ApiKey" = ["images:write"])),
+    security(("ApiKey" = ["images:write"]), ("IdToken" = ["images:write"])),
     params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
     request_body = NewBytes,
     responses(

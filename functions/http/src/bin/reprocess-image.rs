@@ -22,7 +22,7 @@ use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAt
     post,
     path = "/v1/images/{image}/process",
     tag = "Images",
-    security(("ApiKey" = ["images:write"])),
+    security(("ApiKey" = ["images:write"]), ("IdToken" = ["images:write"])),
     params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
     responses(
         (status = 202, description = "The image, which is being rendered.", body = ImageView, headers(("ETag"), ("Cache-Control"), ("Retry-After"))),

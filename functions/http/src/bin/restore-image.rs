@@ -15,7 +15,7 @@ use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAt
     post,
     path = "/v1/images/{image}/restore",
     tag = "Images",
-    security(("ApiKey" = ["images:write"])),
+    security(("ApiKey" = ["images:write"]), ("IdToken" = ["images:write"])),
     params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
     responses(
         (status = 200, description = "The image.", body = ImageView, headers(("ETag"), ("Cache-Control"), ("Retry-After"))),

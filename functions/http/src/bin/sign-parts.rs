@@ -5,7 +5,7 @@ use functions_http::parts::sign_parts as sign;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
-use shared::domain::{Clock, ImageId, Scope, UploadId};
+use shared::domain::{Clock, ImageId, UploadId};
 use shared::http::{Caller, FieldError, Problem, json, path_parameter, query};
 use shared::media::{PartTarget, SignPart};
 use shared::platform::{Environment, serve};
@@ -38,7 +38,7 @@ struct Targets {
     get,
     path = "/v1/images/{image}/uploads/{upload}/targets",
     tag = "Uploads",
-    security(("ApiKey" = ["uploads:create"])),
+    security(("ApiKey" = ["uploads:create"]), ("IdToken" = ["uploads:create"]), ("UploadToken" = [])),
     params(
         ("image" = ImageId, Path, description = "The image."),
         ("upload" = UploadId, Path, description = "The upload."),
@@ -56,7 +56,7 @@ struct Targets {
 async fn sign_parts(
     images: &impl FindImage, uploads: &impl SignPart, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let image = path_parameter(&request, "image", "image")?;
     let upload = path_parameter(&request, "upload", "upload")?;
     let parameters: Parameters = query(&request)?;
@@ -120,6 +120,9 @@ mod tests {
         assert_eq!(refusal(answer(&World::in_parts().failed(), "parts=1").await), (410, "gone"));
         assert_eq!(refusal(answer(&World::in_parts().of_another(), "parts=1").await), (404, "not-found"));
         assert_eq!(refusal(answer(&World::in_parts().of_a_user(), "parts=1").await), (404, "not-found"));
+        let strange = World::in_parts().with_another_token();
+        assert_eq!(refusal(answer(&strange, "parts=1").await), (404, "not-found"));
+        assert!(answer(&World::in_parts().with_its_token(), "parts=1").await.is_ok());
         assert_eq!(refusal(answer(&World::in_parts().without_scope(), "parts=1").await), (403, "forbidden"));
     }
 }

@@ -4,7 +4,7 @@ use functions_http::companion::{numbers, signed, signed_batch, upload_of};
 use functions_http::parts::sign_parts;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Clock, Scope};
+use shared::domain::Clock;
 use shared::http::{Caller, Problem, json};
 use shared::media::SignPart;
 use shared::platform::{Environment, serve};
@@ -13,7 +13,7 @@ use shared::store::FindImage;
 async fn sign_uppy_part(
     images: &impl FindImage, uploads: &impl SignPart, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let caller = Caller::from_request(&request)?.require(Scope::CreateUploads)?;
+    let caller = Caller::from_request(&request)?.require_upload()?;
     let upload = upload_of(&request, &caller)?;
     let targets = sign_parts(images, uploads, clock, &caller, upload, &numbers(&request)?).await?;
     let answer = match targets.as_slice() {

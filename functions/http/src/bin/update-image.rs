@@ -55,7 +55,7 @@ fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Visibil
     patch,
     path = "/v1/images/{image}",
     tag = "Images",
-    security(("ApiKey" = ["images:write"])),
+    security(("ApiKey" = ["images:write"]), ("IdToken" = ["images:write"])),
     params(("image" = ImageId, Path, description = "The image."), IfMatch, IdempotencyKey),
     request_body(content((ImagePatch = "application/merge-patch+json"), (ImagePatch = "application/json"))),
     responses(

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 #[schema(examples(json!({ "name": "Old build server" })))]
 struct KeyPatch {
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = Option<Name>)]
     name: Patched<Name>,
 }
 

@@ -21,7 +21,6 @@ use utoipa::ToSchema;
     "issuers": [{ "issuer": "https://accounts.google.com", "audience": "1234.apps.googleusercontent.com" }],
 })))]
 struct ProjectPatch {
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     name: Option<Name>,
     #[serde(default)]
     settings: SettingsPatch,

@@ -21,6 +21,7 @@ impl Image {
             declared: new.declared,
             visibility: new.visibility,
             owner: new.owner,
+            upload_token: None,
             details: new.details,
             created_at: now,
             updated_at: now,
