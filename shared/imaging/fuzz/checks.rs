@@ -6,7 +6,9 @@
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use imaging::{Budget, Format, Limits, Metadata, Recipe, clean, metadata, probe, render};
+use imaging::{
+    Budget, Format, Limits, Metadata, Overlay, Recipe, clean, metadata, probe, render, render_marked,
+};
 
 /// A panic within a codec is caught by the engine and makes one refused file; the fuzzer's own hook would
 /// end the process before that. What is not caught still does. Not for `cargo test`, whose other tests have
@@ -79,7 +81,8 @@ pub fn recipe(bytes: &[u8]) {
     if u64::from(plan.width) * u64::from(plan.height) > 1 << 16 {
         return;
     }
-    match render(picture, &header, &[plan], &budget()) {
+    let mark = Overlay::decode(picture, &Limits::default(), &budget()).expect("it is a picture");
+    match render_marked(picture, &header, &[plan], Some(&mark), &budget()) {
         Ok(rendered) => assert_eq!(rendered.pictures.len(), 1),
         Err(reject) => assert!(matches!(reject.code(), "out-of-time" | "too-large"), "{recipe}: {reject}"),
     }
