@@ -50,64 +50,20 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[cfg(test)]
+#[path = "../table.rs"]
+mod table;
+
+#[cfg(test)]
 mod tests {
+    use super::table::{At, Table, image_of};
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::details::Details;
-    use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::image::{Change, Declared, DueKind, NewImage, Picture, State};
-    use shared::domain::{EventKind, ImageId, ProjectId, Time, UploadId, Visibility};
+    use shared::domain::image::{Change, DueKind, Picture, State};
+    use shared::domain::{EventKind, Time};
     use shared::platform::SystemRandom;
-    use std::sync::Mutex;
-
-    struct Table {
-        image: Mutex<Image>,
-        written: Mutex<Vec<Change>>,
-    }
-
-    impl FindImage for Table {
-        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
-            let image = self.image.lock().unwrap().clone();
-            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
-        }
-    }
-
-    impl CommitImage for Table {
-        async fn commit_image(
-            &self, before: Option<&Image>, change: &Change, _: EventId,
-        ) -> Result<(), CommitError> {
-            let mut image = self.image.lock().unwrap();
-            assert_eq!(before, Some(&*image));
-            *image = change.image.clone();
-            self.written.lock().unwrap().push(change.clone());
-            Ok(())
-        }
-    }
-
-    struct At(Time);
-
-    impl Clock for At {
-        fn now(&self) -> Time {
-            self.0
-        }
-    }
 
     fn event() -> Value {
         serde_json::from_str(include_str!("../../../../events/delete-image.json")).unwrap()
-    }
-
-    /// The image that the event is about, at version 1.
-    fn image(state: State) -> Image {
-        let event = event();
-        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
-        let project = serde_json::from_value(project.clone()).unwrap();
-        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
-        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
-        let owner = Some("anna".parse().unwrap());
-        let new = NewImage { declared, visibility: Visibility::Private, owner, details };
-        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
-        Image { state, revision: 2, due: None, ..image }
     }
 
     fn trashed() -> State {
@@ -116,7 +72,7 @@ mod tests {
     }
 
     fn table(state: State) -> Table {
-        Table { image: Mutex::new(image(state)), written: Mutex::default() }
+        Table::with(image_of(&event(), state))
     }
 
     async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {

@@ -80,23 +80,21 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[cfg(test)]
+#[path = "../table.rs"]
+mod table;
+
+#[cfg(test)]
 mod tests {
+    use super::table::{At, Table, image_of};
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::details::Details;
-    use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::idempotency::{Attempt, Record};
-    use shared::domain::image::{Change, Declared, Failure, Lease, NewImage, Original, Picture};
-    use shared::domain::{
-        EventId, EventKind, ImageId, Project, ProjectId, Secret, Time, Unavailable, Visibility,
-    };
+    use shared::domain::image::{Change, Declared, Failure, Lease, Original, Picture};
+    use shared::domain::{EventKind, Time, Unavailable};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
     struct World {
-        image: Mutex<Image>,
-        written: Mutex<Vec<Change>>,
-        records: Mutex<Vec<Record>>,
+        table: Table,
         copied: Mutex<Vec<UploadId>>,
         announced: Mutex<usize>,
         uploaded: bool,
@@ -104,7 +102,7 @@ mod tests {
 
     impl UploadOriginal for World {
         async fn upload_original(&self, _: &Image, _: &Picture, upload: UploadId) -> Result<(), Unavailable> {
-            assert!(!self.written.lock().unwrap().is_empty(), "reserved first");
+            assert!(!self.table.written.lock().unwrap().is_empty(), "reserved first");
             self.copied.lock().unwrap().push(upload);
             Ok(())
         }
@@ -117,87 +115,13 @@ mod tests {
         }
     }
 
-    impl FindImage for World {
-        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
-            let image = self.image.lock().unwrap().clone();
-            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
-        }
-    }
-
-    impl CommitImage for World {
-        async fn commit_image(
-            &self, before: Option<&Image>, change: &Change, _: EventId,
-        ) -> Result<(), CommitError> {
-            let mut image = self.image.lock().unwrap();
-            if let Some(record) = &change.once {
-                let mut records = self.records.lock().unwrap();
-                if let Some(known) = records.iter().find(|known| known.attempt.key == record.attempt.key) {
-                    return Err(CommitError::Repeated(Box::new(known.clone())));
-                }
-                records.push(record.clone());
-            }
-            assert_eq!(before, Some(&*image));
-            *image = change.image.clone();
-            self.written.lock().unwrap().push(change.clone());
-            Ok(())
-        }
-    }
-
-    impl RecallAttempt for World {
-        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
-            let records = self.records.lock().unwrap();
-            Ok(records.iter().find(|record| record.attempt.key == attempt.key).cloned())
-        }
-    }
-
-    impl RecordAttempt for World {
-        async fn record_attempt(&self, record: &Record, _: Time) -> Result<Option<Record>, Unavailable> {
-            let known = self.recall_attempt(&record.attempt, Time::from_secs(0)).await?;
-            if known.is_none() {
-                self.records.lock().unwrap().push(record.clone());
-            }
-            Ok(known)
-        }
-    }
-
-    impl FindProject for World {
-        async fn find_project(&self, id: ProjectId, _: Time) -> Result<Option<Project>, Unavailable> {
-            let signing_keys = vec![Secret::new([1; 32])];
-            Ok(Some(Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))))
-        }
-    }
-
-    struct At(Time);
-
-    impl Clock for At {
-        fn now(&self) -> Time {
-            self.0
-        }
-    }
-
     fn event() -> Value {
         serde_json::from_str(include_str!("../../../../events/reprocess-image.json")).unwrap()
     }
 
-    /// The image that the event is about, at version 1.
-    fn image(state: State) -> Image {
-        let event = event();
-        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
-        let project = serde_json::from_value(project.clone()).unwrap();
-        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
-        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
-        let owner = Some("anna".parse().unwrap());
-        let new = NewImage { declared, visibility: Visibility::Private, owner, details };
-        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
-        Image { state, revision: 2, due: None, ..image }
-    }
-
     fn world(state: State) -> World {
         World {
-            image: Mutex::new(image(state)),
-            written: Mutex::default(),
-            records: Mutex::default(),
+            table: Table::with(image_of(&event(), state)),
             copied: Mutex::default(),
             announced: Mutex::default(),
             uploaded: true,
@@ -225,14 +149,15 @@ mod tests {
 
     async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        reprocess_image(world, world, world, &SystemRandom, &At(Time::from_secs(50)), request).await
+        reprocess_image(&world.table, &world.table, world, &SystemRandom, &At(Time::from_secs(50)), request)
+            .await
     }
 
     #[tokio::test]
     async fn the_original_is_uploaded_anew_and_the_old_variants_stay_until_it_is_ready() {
         let world = world(ready());
         assert_eq!(answer(&world, &event()).await.unwrap().status(), 202);
-        let written = world.written.lock().unwrap().clone();
+        let written = world.table.written.lock().unwrap().clone();
         let [Change { image, event: Some(EventKind::Replacing), .. }] = written.as_slice() else {
             panic!("one change with its event: {written:?}")
         };
@@ -258,7 +183,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(answer(&world, &event).await.unwrap().status(), 202);
         }
-        assert_eq!(world.written.lock().unwrap().len(), 1);
+        assert_eq!(world.table.written.lock().unwrap().len(), 1);
         let copied = world.copied.lock().unwrap().clone();
         assert_eq!((copied.len(), copied[0]), (2, copied[1]), "the first may have died before it copied");
     }
@@ -268,7 +193,7 @@ mod tests {
         let world_of = |uploaded| World { uploaded, ..world(failed(true)) };
         let world = world_of(true);
         assert_eq!(answer(&world, &event()).await.unwrap().status(), 202);
-        assert_eq!((*world.announced.lock().unwrap(), world.written.lock().unwrap().len()), (1, 0));
+        assert_eq!((*world.announced.lock().unwrap(), world.table.written.lock().unwrap().len()), (1, 0));
         let problem = answer(&world_of(false), &event()).await.unwrap_err();
         assert_eq!((problem.status().as_u16(), problem.code()), (410, "gone"));
     }

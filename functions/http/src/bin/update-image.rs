@@ -93,83 +93,18 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[cfg(test)]
+#[path = "../table.rs"]
+mod table;
+
+#[cfg(test)]
 mod tests {
+    use super::table::{At, Table, image_of};
     use super::*;
     use lambda_http::http::header;
     use serde_json::json;
-    use shared::domain::details::Details;
-    use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::idempotency::{Attempt, Record};
-    use shared::domain::image::{Change, Declared, Lease, NewImage, Picture, State};
-    use shared::domain::{
-        EventId, EventKind, ImageId, Project, ProjectId, Secret, Time, Unavailable, UploadId,
-    };
+    use shared::domain::image::{Change, Lease, Picture, State};
+    use shared::domain::{EventKind, ProjectId, Time};
     use shared::platform::SystemRandom;
-    use std::sync::Mutex;
-
-    struct World {
-        image: Mutex<Image>,
-        written: Mutex<Vec<Change>>,
-        records: Mutex<Vec<Record>>,
-    }
-
-    impl FindImage for World {
-        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
-            let image = self.image.lock().unwrap().clone();
-            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
-        }
-    }
-
-    impl CommitImage for World {
-        async fn commit_image(
-            &self, before: Option<&Image>, change: &Change, _: EventId,
-        ) -> Result<(), CommitError> {
-            let mut image = self.image.lock().unwrap();
-            if let Some(record) = &change.once {
-                let mut records = self.records.lock().unwrap();
-                if let Some(known) = records.iter().find(|known| known.attempt.key == record.attempt.key) {
-                    return Err(CommitError::Repeated(Box::new(known.clone())));
-                }
-                records.push(record.clone());
-            }
-            assert_eq!(before, Some(&*image));
-            *image = change.image.clone();
-            self.written.lock().unwrap().push(change.clone());
-            Ok(())
-        }
-    }
-
-    impl RecallAttempt for World {
-        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
-            let records = self.records.lock().unwrap();
-            Ok(records.iter().find(|record| record.attempt.key == attempt.key).cloned())
-        }
-    }
-
-    impl RecordAttempt for World {
-        async fn record_attempt(&self, record: &Record, _: Time) -> Result<Option<Record>, Unavailable> {
-            let known = self.recall_attempt(&record.attempt, Time::from_secs(0)).await?;
-            if known.is_none() {
-                self.records.lock().unwrap().push(record.clone());
-            }
-            Ok(known)
-        }
-    }
-
-    impl FindProject for World {
-        async fn find_project(&self, id: ProjectId, _: Time) -> Result<Option<Project>, Unavailable> {
-            let signing_keys = vec![Secret::new([1; 32])];
-            Ok(Some(Project::new(id, "Harbour".into(), signing_keys, Time::from_secs(0))))
-        }
-    }
-
-    struct At(Time);
-
-    impl Clock for At {
-        fn now(&self) -> Time {
-            self.0
-        }
-    }
 
     fn event() -> Value {
         serde_json::from_str(include_str!("../../../../events/update-image.json")).unwrap()
@@ -182,29 +117,15 @@ mod tests {
         event
     }
 
-    /// The image that the event is about, at version 1.
-    fn image(state: State) -> Image {
-        let event = event();
-        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
-        let project = serde_json::from_value(project.clone()).unwrap();
-        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
-        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let details = Details { title: Some("Harbour".parse().unwrap()), ..Details::default() };
-        let owner = Some("anna".parse().unwrap());
-        let new = NewImage { declared, visibility: Visibility::Private, owner, details };
-        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
-        Image { state, revision: 2, due: None, ..image }
-    }
-
-    fn world(state: State) -> World {
-        World { image: Mutex::new(image(state)), written: Mutex::default(), records: Mutex::default() }
+    fn world(state: State) -> Table {
+        Table::with(image_of(&event(), state))
     }
 
     fn ready() -> State {
         State::Ready { picture: Picture::default() }
     }
 
-    async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
+    async fn answer(world: &Table, event: &Value) -> Result<Response<Body>, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
         update_image(world, world, &SystemRandom, &At(Time::from_secs(50)), request).await
     }
@@ -331,14 +252,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_that_is_not_theirs_is_not_there() {
-        let other = Image { project: ProjectId::new(7.into()), ..image(ready()) };
-        let world_of = |image| World { image: Mutex::new(image), ..world(ready()) };
+        let other = Image { project: ProjectId::new(7.into()), ..image_of(&event(), ready()) };
         let mut bert = event();
         bert["requestContext"]["authorizer"]["lambda"]["user"] = json!("bert");
         let mut anna = event();
         anna["requestContext"]["authorizer"]["lambda"]["user"] = json!("anna");
         assert!(answer(&world(ready()), &anna).await.is_ok());
-        for (world, event) in [(world_of(other), event()), (world(ready()), bert)] {
+        for (world, event) in [(Table::with(other), event()), (world(ready()), bert)] {
             let problem = answer(&world, &event).await.unwrap_err();
             assert_eq!((problem.status().as_u16(), problem.code()), (404, "not-found"));
             assert!(world.written.into_inner().unwrap().is_empty());
