@@ -51,6 +51,10 @@ impl Stack {
         let directory = TempDir::with_prefix("benchmark-")?;
         let ready_file = directory.path().join("ready.json");
         command.args(["--quiet", "--port", "0", "--ready-file"]).arg(&ready_file);
+        // Nobody has to wait here.
+        for rate in ["ReadsPerSecond", "ReadBurst", "WritesPerSecond", "WriteBurst"] {
+            command.args(["--parameter", &format!("{rate}=100000")]);
+        }
         command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).kill_on_drop(true);
         let mut process = command.spawn()?;
         let ready = timeout(PATIENCE, async {
