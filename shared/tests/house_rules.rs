@@ -380,10 +380,11 @@ fn layers_depend_downwards_only() {
     }
 }
 
-/// The modules that are built for tests alone and have files of their own: `#[cfg(test)] mod fakes;`.
+/// The modules that are built for tests alone and have files of their own: `#[cfg(test)] mod fakes;`. Where a path is
+/// given, the file is called like the module.
 fn test_modules(source: &str) -> Vec<String> {
     let declared = source.split("#[cfg(test)]\n").skip(1).filter_map(|rest| {
-        let line = rest.lines().next()?.trim_start_matches("pub(crate) ");
+        let line = rest.lines().find(|line| !line.starts_with("#[path"))?.trim_start_matches("pub(crate) ");
         line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned)
     });
     declared.collect()
@@ -415,6 +416,7 @@ fn the_rules_themselves_see_what_they_look_for() {
     let source = "async fn f(a: &impl FindImage, b: &(impl Ids\n + EraseRows), c: &impl Clock,) {}";
     assert_eq!(ports(source), ["EraseRows", "FindImage"].map(str::to_owned).into());
     assert_eq!(test_modules("#[cfg(test)]\npub(crate) mod fakes;\n#[cfg(test)]\nmod tests {"), ["fakes"]);
+    assert_eq!(test_modules("#[cfg(test)]\n#[path = \"../fakes.rs\"]\nmod fakes;\n"), ["fakes"]);
     assert_eq!(code("a\n// b\n#[cfg(test)]\nmod tests {\n c"), "a\n");
 }
 

@@ -93,12 +93,12 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[cfg(test)]
-#[path = "../table.rs"]
-mod table;
+#[path = "../fake_table.rs"]
+mod fake_table;
 
 #[cfg(test)]
 mod tests {
-    use super::table::{At, Table, image_of};
+    use super::fake_table::{At, Table, image_of};
     use super::*;
     use lambda_http::http::header;
     use serde_json::json;
