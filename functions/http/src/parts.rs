@@ -98,18 +98,14 @@ async fn complete(
         && let Some(stored) = uploads.list_parts(&image, multipart).await?
     {
         // A refusal stands only if nobody else completed or aborted it just now, or is about to have done so.
-        let joined = match multipart.joined(image.declared.bytes, sent, stored) {
-            Ok(parts) => uploads.join_parts(&image, multipart, &parts).await,
-            Err(unfit) => {
-                refusal = unfit.into();
-                Err(JoinPartsError::Gone)
-            }
-        };
-        match joined {
-            Ok(()) => return Ok(image),
-            Err(JoinPartsError::Gone) => {}
-            Err(error @ JoinPartsError::Refused(_)) => refusal = error.into(),
-            Err(error @ JoinPartsError::Unavailable(_)) => return Err(error.into()),
+        match multipart.joined(image.declared.bytes, sent, stored) {
+            Err(unfit) => refusal = unfit.into(),
+            Ok(parts) => match uploads.join_parts(&image, multipart, &parts).await {
+                Ok(()) => return Ok(image),
+                Err(JoinPartsError::Gone) => {}
+                Err(error @ JoinPartsError::Refused(_)) => refusal = error.into(),
+                Err(error @ JoinPartsError::Unavailable(_)) => return Err(error.into()),
+            },
         }
     }
     if uploads.find_upload(&image, upload).await?.is_some() {

@@ -29,7 +29,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE;
 use http::header::{HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
@@ -174,20 +174,25 @@ impl Gateway {
                 return internal();
             }
         };
-        self.integrate(function, payload, parts, path, &trace).await
+        let shown = format!("{} {}", parts.method, without_token(path, &route.variables));
+        self.integrate(function, payload, &parts.method, &shown, &trace).await
     }
 
     async fn integrate(
-        &self, function: &str, payload: Vec<u8>, parts: &Parts, path: &str, trace: &str,
+        &self, function: &str, payload: Vec<u8>, method: &Method, shown: &str, trace: &str,
     ) -> Response {
         let invocation = self.functions.invoke_traced(function, payload.into(), trace);
         let Ok(mut invoked) = tokio::time::timeout(self.timeout, invocation).await else {
-            tracing::error!(function, path, "no answer within the gateway's 30 s; the function works on");
+            tracing::error!(
+                function,
+                request = shown,
+                "no answer within the gateway's 30 s; the function works on"
+            );
             return unavailable();
         };
         let response = match &mut invoked.result {
             // A reference-counted copy: the report wants to know how the invocation went.
-            Ok(payload) => response::from_answer(payload.clone(), &parts.method).unwrap_or_else(|| {
+            Ok(payload) => response::from_answer(payload.clone(), method).unwrap_or_else(|| {
                 tracing::error!(function, "the function's answer is not a response");
                 internal()
             }),
@@ -196,9 +201,16 @@ impl Gateway {
             Err(InvokeError::Throttled) => unavailable(),
             Err(_) => internal(),
         };
-        let detail = format!("{} {path}", parts.method);
-        self.functions.report(function, &invoked, Some(response.status()), &detail);
+        self.functions.report(function, &invoked, Some(response.status()), shown);
         response
+    }
+}
+
+/// The path as logs may have it: a token in it is as secret as one in a header.
+fn without_token<'a>(path: &'a str, variables: &[(&str, &str)]) -> Cow<'a, str> {
+    match variables.iter().find(|(name, _)| *name == "token") {
+        Some((_, token)) => Cow::Owned(path.replace(token, "...")),
+        None => Cow::Borrowed(path),
     }
 }
 

@@ -21,6 +21,17 @@ const TAGS: [(&str, &str); 6] = [
     ("Reference", "This document."),
 ];
 
+/// What a caller may send to say who they are.
+const CREDENTIALS: [(&str, &str, &str); 3] = [
+    ("ApiKey", "tt_...", "An API key. It opens one project, with the scopes that an operation names."),
+    (
+        "IdToken",
+        "JWT",
+        "What a user of your app got from an issuer that the project trusts. They see what is theirs.",
+    ),
+    ("UploadToken", "ut_...", "An upload token, for pages. It is good for its own uploads alone."),
+];
+
 /// The headers that answers may have.
 const HEADERS: [(&str, &str, &str); 8] = [
     ("Cache-Control", "Who may keep the answer, and for how long.", "private, no-cache"),
@@ -78,12 +89,13 @@ fn object(value: &mut Value) -> &mut Map<String, Value> {
 }
 
 fn components(components: &mut Value) {
-    let bearer = |format: &str, description: &str| json!({ "type": "http", "scheme": "bearer", "bearerFormat": format, "description": description });
-    components["securitySchemes"] = json!({
-        "ApiKey": bearer("tt_...", "An API key. It opens one project, with the scopes that an operation names."),
-        "IdToken": bearer("JWT", "What a user of your app got from an issuer that the project trusts. They see what is theirs."),
-        "UploadToken": bearer("ut_...", "An upload token, for pages. It is good for its own uploads alone."),
+    let credentials = CREDENTIALS.iter().map(|(name, format, description)| {
+        let scheme = json!({
+            "type": "http", "scheme": "bearer", "bearerFormat": format, "description": description,
+        });
+        ((*name).to_owned(), scheme)
     });
+    components["securitySchemes"] = Value::Object(credentials.collect());
     let responses = PROBLEMS.iter().map(|problem| (problem.name.to_owned(), problem.response()));
     components["responses"] = Value::Object(responses.collect());
     let headers = HEADERS.iter().map(|(name, description, example)| {

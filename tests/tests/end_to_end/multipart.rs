@@ -440,4 +440,20 @@ async fn a_token_in_the_path_is_one_for_uploads() {
     assert_eq!(refused.status, 403, "{}", refused.text());
     assert_eq!(nobody.post("/with/tt_x/s3/multipart", &json!({})).await.status, 403);
     assert_eq!(nobody.post("/s3/multipart", &json!({})).await.status, 401);
+    let made: Value = stack.api.post("/v1/upload-tokens", &json!({ "count": 2 })).await.json();
+    let token = made["token"].as_str().unwrap();
+    let bytes = large_jpeg(1000);
+    let begun = begin_uppy(&nobody, &format!("/with/{token}"), &json!({ "size": bytes.len() })).await;
+    let etag = begun.send(&nobody, 1, &bytes).await;
+    assert_eq!(begun.complete(&nobody, &[etag]).await.status, 200);
+    assert_eq!(stack.api.settled(&begun.image).await["state"], "ready");
+    let form = format!("/with/{token}/s3/params?filename=a.jpg&type=image/jpeg");
+    let single: Value = nobody.get(&form).await.json();
+    assert_eq!(single["method"], "POST");
+    nobody.get(&form).await.problem(403, "forbidden");
+    let key: Vec<_> = single["fields"]["key"].as_str().unwrap().split('/').collect();
+    let upload = format!("/v1/images/{}/uploads/{}", key[1], key[2]);
+    assert_eq!(stack.api.delete(&upload).await.status, 204);
+    assert!(stack.log().contains("GET /with/.../s3/params"));
+    assert!(!stack.log().contains(token) && !stack.log().contains(stack.api.key()));
 }

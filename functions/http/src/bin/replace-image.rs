@@ -122,58 +122,21 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[cfg(test)]
+#[path = "../fake_table.rs"]
+mod fake_table;
+
+#[cfg(test)]
 mod tests {
+    use super::fake_table::{At, Table, image_of};
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::details::Details;
-    use shared::domain::error::CommitError;
-    use shared::domain::idempotency::Attempt;
-    use shared::domain::image::{Change, Declared, NewImage, Picture, State};
-    use shared::domain::{EventKind, Project, ProjectId, Time, Unavailable, Visibility};
+    use shared::domain::image::{Picture, State};
+    use shared::domain::{EventKind, Time, Unavailable};
     use shared::media::UploadTarget;
     use shared::platform::SystemRandom;
     use std::collections::BTreeMap;
-    use std::sync::Mutex;
 
-    struct World {
-        image: Mutex<Image>,
-        written: Mutex<Vec<Change>>,
-    }
-
-    impl FindImage for World {
-        async fn find_image(&self, project: ProjectId, id: ImageId) -> Result<Image, FindImageError> {
-            let image = self.image.lock().unwrap().clone();
-            if (image.project, image.id) == (project, id) { Ok(image) } else { Err(FindImageError::NotFound) }
-        }
-    }
-
-    impl CommitImage for World {
-        async fn commit_image(
-            &self, before: Option<&Image>, change: &Change, _: EventId,
-        ) -> Result<(), CommitError> {
-            let mut image = self.image.lock().unwrap();
-            assert_eq!(before, Some(&*image));
-            *image = change.image.clone();
-            self.written.lock().unwrap().push(change.clone());
-            Ok(())
-        }
-    }
-
-    impl RecallAttempt for World {
-        async fn recall_attempt(&self, attempt: &Attempt, _: Time) -> Result<Option<Record>, Unavailable> {
-            let written = self.written.lock().unwrap();
-            let mut records = written.iter().filter_map(|change| change.once.clone());
-            Ok(records.find(|record| record.attempt.key == attempt.key))
-        }
-    }
-
-    impl FindProject for World {
-        async fn find_project(&self, id: ProjectId, now: Time) -> Result<Option<Project>, Unavailable> {
-            Ok(Some(Project::new(id, "Harbour".into(), vec![], now)))
-        }
-    }
-
-    impl PresignUpload for World {
+    impl PresignUpload for Table {
         async fn presign_upload(
             &self, image: &Image, method: UploadMethod, now: Time,
         ) -> Result<UploadTarget, Unavailable> {
@@ -183,33 +146,20 @@ mod tests {
         }
     }
 
-    struct At(Time);
-
-    impl Clock for At {
-        fn now(&self) -> Time {
-            self.0
-        }
-    }
-
     fn event() -> Value {
         serde_json::from_str(include_str!("../../../../events/replace-image.json")).unwrap()
     }
 
-    fn world(ready: bool) -> World {
-        let event = event();
-        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
-        let project = serde_json::from_value(project.clone()).unwrap();
-        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
-        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let details = Details::default();
-        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
-        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
-        let image =
-            if ready { image.become_ready(Picture::default(), Time::from_secs(1)).image } else { image };
-        World { image: Mutex::new(image), written: Mutex::default() }
+    fn world(ready: bool) -> Table {
+        let image = image_of(&event(), State::Pending);
+        Table::with(if ready {
+            image.become_ready(Picture::default(), Time::from_secs(1)).image
+        } else {
+            image
+        })
     }
 
-    async fn answer_to(world: &World, event: &Value) -> Result<Value, Problem> {
+    async fn answer_to(world: &Table, event: &Value) -> Result<Value, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
         let now = At(Time::from_secs(50));
         let response = replace_image(world, world, world, &SystemRandom, &now, request).await?;

@@ -55,13 +55,17 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[cfg(test)]
+#[path = "../fake_table.rs"]
+mod fake_table;
+
+#[cfg(test)]
 mod tests {
+    use super::fake_table::{At, image_of};
     use super::*;
     use serde_json::{Value, json};
-    use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::image::{Change, Declared, DueKind, NewImage, State};
-    use shared::domain::{EventKind, ImageId, ProjectId, Time, Unavailable, UploadId, Visibility};
+    use shared::domain::image::{Change, DueKind, State};
+    use shared::domain::{EventKind, ImageId, ProjectId, Time, Unavailable};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
@@ -104,14 +108,6 @@ mod tests {
         }
     }
 
-    struct At(Time);
-
-    impl Clock for At {
-        fn now(&self) -> Time {
-            self.0
-        }
-    }
-
     fn event(if_match: Option<&str>) -> Value {
         let mut event: Value =
             serde_json::from_str(include_str!("../../../../events/trash-image.json")).unwrap();
@@ -123,15 +119,7 @@ mod tests {
     }
 
     fn image(state: State) -> Image {
-        let event = event(None);
-        let project = &event["requestContext"]["authorizer"]["lambda"]["project"];
-        let project = serde_json::from_value(project.clone()).unwrap();
-        let id = serde_json::from_value(event["pathParameters"]["image"].clone()).unwrap();
-        let declared = Declared { content_type: "image/jpeg".into(), bytes: 9 };
-        let details = Details::default();
-        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
-        let image = Image::reserve(id, UploadId::new(2.into()), project, new, Time::from_secs(0)).image;
-        Image { state, revision: 2, ..image }
+        image_of(&event(None), state)
     }
 
     fn table(image: Image) -> Table {
