@@ -1,6 +1,7 @@
 //! What can go wrong. One enum per operation that has outcomes of its own; everything that is merely
 //! out of reach is [`Unavailable`].
 
+use super::Scope;
 use super::details::Unfit;
 use super::idempotency::Record;
 use super::image::Etag;
@@ -107,6 +108,9 @@ pub enum ChangeKeyError {
     /// It has been revoked.
     #[error("the key has been revoked")]
     Revoked,
+    /// It may do what the caller may not.
+    #[error("the key has the scope {}", .0.name())]
+    Exceeds(Scope),
     /// It is not at the version that the caller knows.
     #[error("the key is at version {current}")]
     Stale {

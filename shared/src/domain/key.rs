@@ -219,14 +219,18 @@ impl ApiKey {
         before(self.revoked_at) && before(self.good_until)
     }
 
-    /// The key with a new secret. The old one is good for a while longer, and the one before it no more.
-    pub fn rotate(&self, token: &KeyToken, overlap: Duration, now: Time) -> Result<Self, Revoked> {
+    /// The key with a new secret. The old one is good for a while longer, and the one before it no more. `None` if
+    /// it has this secret already.
+    pub fn rotate(&self, token: &KeyToken, overlap: Duration, now: Time) -> Result<Option<Self>, Revoked> {
+        if self.secret_hash == token.hash() {
+            return Ok(None);
+        }
         let previous = PreviousSecret {
             secret_hash: self.secret_hash.clone(),
             good_until: now.after(overlap.min(MAXIMUM_OVERLAP)),
         };
         let previous = (!overlap.is_zero()).then_some(previous);
-        Ok(Self { secret_hash: token.hash(), previous, ..self.changed()? })
+        Ok(Some(Self { secret_hash: token.hash(), previous, ..self.changed()? }))
     }
 
     /// The key under another name.
@@ -346,26 +350,28 @@ mod tests {
     #[test]
     fn a_replaced_secret_is_good_for_as_long_as_was_asked() {
         let overlap = Duration::from_secs(50);
-        let rotated = key().rotate(&token(2), overlap, Time::from_secs(100)).unwrap();
+        let rotated = key().rotate(&token(2), overlap, Time::from_secs(100)).unwrap().unwrap();
         for (seed, secs, admitted) in [(1, 149, true), (1, 150, false), (2, 100, true), (2, 151, true)] {
             assert_eq!(rotated.admits(&token(seed), Time::from_secs(secs)), admitted, "{seed} at {secs}");
         }
-        let twice = rotated.rotate(&token(3), overlap, Time::from_secs(110)).unwrap();
+        let twice = rotated.rotate(&token(3), overlap, Time::from_secs(110)).unwrap().unwrap();
         assert!(!twice.admits(&token(1), Time::from_secs(111)), "a key has two secrets at most");
         assert!(
             twice.admits(&token(2), Time::from_secs(159)) && twice.admits(&token(3), Time::from_secs(159))
         );
         assert_eq!((rotated.version, twice.version), (2, 3));
-        let at_once = key().rotate(&token(2), Duration::ZERO, Time::from_secs(100)).unwrap();
+        let again = twice.rotate(&token(3), overlap, Time::from_secs(110));
+        assert_eq!(again, Ok(None), "a write that comes twice does not shut out the old secret");
+        let at_once = key().rotate(&token(2), Duration::ZERO, Time::from_secs(100)).unwrap().unwrap();
         assert!(!at_once.admits(&token(1), Time::from_secs(100)));
-        let for_ever = key().rotate(&token(2), Duration::MAX, Time::from_secs(0)).unwrap();
+        let for_ever = key().rotate(&token(2), Duration::MAX, Time::from_secs(0)).unwrap().unwrap();
         let end = Time::from_secs(0).after(MAXIMUM_OVERLAP);
         assert_eq!(for_ever.previous.unwrap().good_until, end);
     }
 
     #[test]
     fn a_revoked_key_stays_as_it_is() {
-        let rotated = key().rotate(&token(2), DEFAULT_OVERLAP, Time::from_secs(100)).unwrap();
+        let rotated = key().rotate(&token(2), DEFAULT_OVERLAP, Time::from_secs(100)).unwrap().unwrap();
         let revoked = rotated.revoke(Time::from_secs(150)).unwrap();
         for seed in [1, 2] {
             assert!(!revoked.admits(&token(seed), Time::from_secs(150)));

@@ -289,6 +289,10 @@ impl From<ChangeKeyError> for Problem {
         match error {
             ChangeKeyError::NotFound => Self::not_found("key"),
             ChangeKeyError::Revoked => Self::conflict("The key has been revoked."),
+            ChangeKeyError::Exceeds(scope) => Self::forbidden(format!(
+                "The key has the scope `{}`, which you have not. Change it with a key that has.",
+                scope.name()
+            )),
             ChangeKeyError::Stale { current } => Self::stale("key", &format!("\"{current}\"")),
             ChangeKeyError::Contended => {
                 Self::conflict("Others are changing the key at this moment. Try again.")
@@ -420,6 +424,7 @@ mod tests {
             (ChangeProjectError::Unavailable(outage()).into(), 503, "unavailable", None),
             (ChangeKeyError::NotFound.into(), 404, "not-found", None),
             (ChangeKeyError::Revoked.into(), 409, "conflict", None),
+            (ChangeKeyError::Exceeds(crate::domain::Scope::Operator).into(), 403, "forbidden", None),
             (ChangeKeyError::Stale { current: 3 }.into(), 412, "stale", Some(("etag", "\"3\""))),
             (ChangeKeyError::Contended.into(), 409, "conflict", None),
             (ChangeKeyError::Unavailable(outage()).into(), 503, "unavailable", None),

@@ -14,7 +14,7 @@ use crate::domain::error::{ChangeKeyError, WriteError};
 use crate::domain::idempotency::Record;
 use crate::domain::key::{KeySummary, Revoked};
 use crate::domain::page::{Page, PlainQuery};
-use crate::domain::{ApiKey, KeyId, ProjectId, Unavailable};
+use crate::domain::{ApiKey, KeyId, ProjectId, Scope, Unavailable};
 
 /// Reads an API key.
 pub trait FindKey {
@@ -69,19 +69,25 @@ fn summary(operation: &'static str, key: &ApiKey) -> Result<AttributeValue, Unav
     serde_dynamo::to_attribute_value(key.summary()).map_err(|e| Unavailable::new(operation, e))
 }
 
-/// Applies a rule to a key of a project as it is now and writes what comes of it, if anything does.
+/// Applies a rule to a key of a project as it is now and writes what comes of it, if anything does. Nobody changes
+/// a key that may do what they may not, with these `scopes`: they could take it over.
 pub async fn change_key(
-    api_keys: &(impl FindKey + CommitKey), (project, id): (ProjectId, KeyId), expected: Option<&[u64]>,
-    once: Option<&Record>, mut decide: impl FnMut(&ApiKey) -> Result<Option<ApiKey>, Revoked>,
+    api_keys: &(impl FindKey + CommitKey), scopes: &[Scope], (project, id): (ProjectId, KeyId),
+    expected: Option<&[u64]>, once: Option<&Record>,
+    mut decide: impl FnMut(&ApiKey) -> Result<Option<ApiKey>, Revoked>,
 ) -> Result<ApiKey, ChangeKeyError> {
     for _ in 0..ATTEMPTS {
         let found = api_keys.find_key(id).await.map_err(ChangeKeyError::Unavailable)?;
         let before = found.filter(|key| key.project == project).ok_or(ChangeKeyError::NotFound)?;
+        if let Some(scope) = before.scopes.iter().find(|scope| !scope.is_in(scopes)) {
+            return Err(ChangeKeyError::Exceeds(*scope));
+        }
+        let decided = decide(&before).map_err(|Revoked| ChangeKeyError::Revoked)?;
+        // Also where a write took effect whose answer was lost: then the version is one that nobody could know.
+        let Some(after) = decided else { return Ok(before) };
         if expected.is_some_and(|versions| !versions.contains(&before.version)) {
             return Err(ChangeKeyError::Stale { current: before.version });
         }
-        let decided = decide(&before).map_err(|Revoked| ChangeKeyError::Revoked)?;
-        let Some(after) = decided else { return Ok(before) };
         match api_keys.commit_key(Some(&before), &after, once).await {
             Ok(()) => return Ok(after),
             Err(WriteError::Conflict | WriteError::Taken(_)) => {}

@@ -1,4 +1,4 @@
-//! `POST /v1/keys`: makes an API key of the caller's project, which can do no more than the caller.
+//! `POST /v1/keys`: makes an API key of the caller's project, with scopes that the caller has.
 //!
 //! The key is in the answer and nowhere else: only its hash is stored.
 
@@ -62,7 +62,7 @@ impl NewKey {
 
 /// Create a key
 ///
-/// It can do no more than whoever makes it. The secret is shown once.
+/// It has no scope that whoever makes it has not. The secret is shown once.
 #[utoipa::path(
     post,
     path = "/v1/keys",

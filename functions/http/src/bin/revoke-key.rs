@@ -36,7 +36,7 @@ async fn revoke_key(
     }
     let now = clock.now();
     let revoke = |key: &ApiKey| Ok(key.revoke(now));
-    change_key(api_keys, (caller.project, id), expected.as_deref(), None, revoke).await?;
+    change_key(api_keys, &caller.scopes, (caller.project, id), expected.as_deref(), None, revoke).await?;
     Ok(no_content())
 }
 

@@ -91,8 +91,8 @@ async fn rotate_key(
     let token = KeyToken { id, secret: secrets.secret() };
     let record = attempt.as_ref().map(|attempt| attempt.done(vec![id.to_string()], now));
     let place = (caller.project, id);
-    let changed = change_key(api_keys, place, expected.as_deref(), record.as_ref(), |key| {
-        key.rotate(&token, overlap, now).map(Some)
+    let changed = change_key(api_keys, &caller.scopes, place, expected.as_deref(), record.as_ref(), |key| {
+        key.rotate(&token, overlap, now)
     });
     match changed.await {
         Ok(key) => answer(&key, Some(token.expose_text())),
@@ -132,7 +132,8 @@ mod tests {
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
-    struct Table(Mutex<ApiKey>, Mutex<Option<Record>>);
+    /// The key, the record of an attempt, and whether the answer to the next write is lost.
+    struct Table(Mutex<ApiKey>, Mutex<Option<Record>>, Mutex<bool>);
 
     impl FindKey for Table {
         async fn find_key(&self, id: KeyId) -> Result<Option<ApiKey>, Unavailable> {
@@ -146,7 +147,8 @@ mod tests {
         ) -> Result<(), WriteError> {
             *self.0.lock().unwrap() = after.clone();
             *self.1.lock().unwrap() = once.cloned();
-            Ok(())
+            let lost = std::mem::take(&mut *self.2.lock().unwrap());
+            if lost { Err(WriteError::Conflict) } else { Ok(()) }
         }
     }
 
@@ -180,7 +182,7 @@ mod tests {
         let project = &event(None)["requestContext"]["authorizer"]["lambda"]["project"];
         let project: ProjectId = serde_json::from_value(project.clone()).unwrap();
         let key = ApiKey::new(&old(), project, vec![Scope::ReadImages], Time::from_secs(0));
-        Table(Mutex::new(key), Mutex::default())
+        Table(Mutex::new(key), Mutex::default(), Mutex::default())
     }
 
     async fn answer(table: &Table, event: &Value) -> Result<Response<Body>, Problem> {
@@ -231,6 +233,30 @@ mod tests {
             let problem = answer(&table(), &event(Some(&body))).await.unwrap_err();
             assert_eq!(problem.status(), 400, "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_answer_was_lost_does_not_shut_out_the_old_secret() {
+        for if_match in [None, Some("\"1\"")] {
+            let (table, mut event) = (table(), event(None));
+            *table.2.lock().unwrap() = true;
+            if let Some(tag) = if_match {
+                event["headers"]["if-match"] = json!(tag);
+            }
+            let response = answer(&table, &event).await.unwrap();
+            assert_eq!(response.headers()["etag"], "\"2\"");
+            assert!(table.0.into_inner().unwrap().admits(&old(), Time::from_secs(100)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_may_do_more_than_the_caller_is_not_theirs_to_take_over() {
+        let table = table();
+        table.0.lock().unwrap().scopes.push(Scope::Operator);
+        let before = table.0.lock().unwrap().clone();
+        let problem = answer(&table, &event(None)).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (403, "forbidden"));
+        assert!(before == *table.0.lock().unwrap());
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ async fn update_key(
     let id = path_parameter(&request, "key", "key")?;
     let expected = if_match(&request)?;
     let patch: KeyPatch = merge_patch(&request)?;
-    let key = change_key(api_keys, (caller.project, id), expected.as_deref(), None, |key| {
+    let key = change_key(api_keys, &caller.scopes, (caller.project, id), expected.as_deref(), None, |key| {
         let name = match &patch.name {
             Patched::Kept => return Ok(None),
             Patched::Removed => None,

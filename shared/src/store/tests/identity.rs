@@ -26,8 +26,8 @@ fn api_key() -> ApiKey {
 #[tokio::test]
 async fn a_key_is_read_strongly_and_as_it_was_written() {
     let wire = Wire::default();
-    let key =
-        api_key().rotate(&KeyToken { id: api_key().id, secret: Secret::new([8; 32]) }, DAY, at(9)).unwrap();
+    let token = KeyToken { id: api_key().id, secret: Secret::new([8; 32]) };
+    let key = api_key().rotate(&token, DAY, at(9)).unwrap().unwrap();
     let key = ApiKey { good_until: Some(at(99)), last_used_at: Some(at(5)), ..key };
     wire.store().commit_key(Some(&api_key()), &key, None).await.unwrap();
     let (operation, put) = wire.sent().remove(0);
