@@ -75,7 +75,9 @@ async fn look(root: &Root, explained: &Explained) -> Vec<String> {
                 // It may have come with an image that is gone, if others have the same bytes.
                 "OriginalsBucket" => originals.contains(&key),
                 _ => images.get(owner).is_some_and(|row| {
-                    row["moving"] != true && key.split('/').next() == row["visibility"].as_str()
+                    let hidden = row["state"] == "trashed";
+                    let folder = if hidden { Some("private") } else { row["visibility"].as_str() };
+                    row["moving"] != true && key.split('/').next() == folder
                 }),
             };
             if !explained {

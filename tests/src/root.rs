@@ -259,4 +259,12 @@ impl Root {
         row["lease"]["until"] = "2020-01-01T00:00:00.000Z".into();
         self.put_row(&row).await;
     }
+
+    /// As if nobody could be working on an image any more that was trashed while somebody did.
+    pub async fn end_work(&self, image: &str) {
+        let mut row = self.image(image).await.unwrap();
+        assert!(row["worked_on_until"].is_string(), "nobody had {image}: {row}");
+        row["worked_on_until"] = "2020-01-01T00:00:00.000Z".into();
+        self.put_row(&row).await;
+    }
 }

@@ -17,12 +17,19 @@ use shared::store::{CommitImage, FindImage, FindProject, RecallAttempt, RecordAt
 pub struct Table {
     pub image: Mutex<Image>,
     pub written: Mutex<Vec<Change>>,
+    /// How many uploads were given to the workers once more.
+    pub announced: Mutex<usize>,
     records: Mutex<Vec<Record>>,
 }
 
 impl Table {
     pub fn with(image: Image) -> Self {
-        Self { image: Mutex::new(image), written: Mutex::default(), records: Mutex::default() }
+        Self {
+            image: Mutex::new(image),
+            written: Mutex::default(),
+            announced: Mutex::default(),
+            records: Mutex::default(),
+        }
     }
 }
 

@@ -94,10 +94,10 @@ pub async fn reserve_in_parts(
 
 /// The image that a request reserved.
 async fn recorded(images: &impl FindImage, caller: &Caller, record: &Record) -> Result<Image, Problem> {
-    let gone = || Problem::gone("The image that this request reserved has been deleted.");
+    let gone = || Problem::gone("What this request reserved is no longer awaited. Reserve anew.");
     let image = record.id(0).ok_or_else(gone)?;
     match images.find_image(caller.project, image).await {
-        Ok(image) if record.id(1).is_some_and(|upload| image.has_upload(upload)) => Ok(image),
+        Ok(image) if record.id(1).is_some_and(|upload| image.takes(upload)) => Ok(image),
         Ok(_) | Err(FindImageError::NotFound) => Err(gone()),
         Err(FindImageError::Unavailable(error)) => Err(error.into()),
     }

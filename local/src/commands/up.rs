@@ -84,12 +84,15 @@ impl Options {
 
     /// Starts the stack.
     pub async fn start(&self) -> Result<Stack, Box<dyn std::error::Error + Send + Sync>> {
+        let ports = Ports::from(self.port);
         let console = Console::new(if self.json { Format::Json } else { Format::Text }, self.quiet);
         let filter = tracing_subscriber::EnvFilter::builder()
             .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
             .parse_lossy(std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,tintype=info,s3s=off".into()));
         // A second stack in one process keeps the first one's log.
         let _ = tracing_subscriber::registry().with(filter).with(console.clone()).try_init();
+        // Building takes minutes, after which nobody wants to hear it.
+        ports.try_bind()?;
         let programs =
             if self.no_build { Programs::beside_this_one()? } else { Programs::build(self.release).await? };
         let faults = Faults::new(self.seed);
@@ -99,7 +102,7 @@ impl Options {
         faults.set_duplicate(self.duplicate);
         faults.set_reorder(self.reorder);
         Stack::start(Settings {
-            ports: Ports::from(self.port),
+            ports,
             data: self.data.clone(),
             template: self.template.clone(),
             parameters: self.parameters.clone(),
@@ -163,14 +166,15 @@ fn stop_signal() -> std::io::Result<CancellationToken> {
 }
 
 fn introduce(ready: &Ready) {
-    let Ready { api, s3, docs, project, key, .. } = ready;
+    let Ready { api, s3, stack, project, key, .. } = ready;
     print_line(&format!(
         r#"
 Tintype is running. Ctrl-C stops it.
 
   API      {api}
   S3       {s3}
-  Docs     {docs}
+  Docs     {api}/docs
+  Stack    {stack}
   Project  {project}
   Key      {key}
 

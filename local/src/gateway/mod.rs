@@ -174,7 +174,7 @@ impl Gateway {
                 return internal();
             }
         };
-        let shown = format!("{} {}", parts.method, without_token(path, &route.variables));
+        let shown = format!("{} {}", parts.method, without_token(parts.uri.path(), &route.variables));
         self.integrate(function, payload, &parts.method, &shown, &trace).await
     }
 
@@ -206,7 +206,8 @@ impl Gateway {
     }
 }
 
-/// The path as logs may have it: a token in it is as secret as one in a header.
+/// The path as logs may have it: as it was sent, for a terminal obeys what may be in it decoded; and without a token,
+/// which is as secret as one in a header.
 fn without_token<'a>(path: &'a str, variables: &[(&str, &str)]) -> Cow<'a, str> {
     match variables.iter().find(|(name, _)| *name == "token") {
         Some((_, token)) => Cow::Owned(path.replace(token, "...")),

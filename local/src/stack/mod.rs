@@ -65,6 +65,20 @@ impl From<u16> for Ports {
     }
 }
 
+impl Ports {
+    /// Whether they can be had at this moment.
+    pub fn try_bind(self) -> Result<(), Failure> {
+        for port in [self.api, self.s3] {
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| taken(port, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn taken(port: u16, error: &std::io::Error) -> Failure {
+    format!("port {port} cannot be had ({error}); choose another with --port, or 0 for any").into()
+}
+
 /// What a stack runs, and how.
 pub struct Settings {
     /// Where it listens.
@@ -320,9 +334,7 @@ struct Listeners {
 impl Listeners {
     async fn bind(ports: Ports) -> Result<Self, Failure> {
         let bind = |port: u16| async move {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
-                format!("port {port} cannot be had ({error}); choose another with --port, or 0 for any")
-            })
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| taken(port, &error))
         };
         Ok(Self {
             api: bind(ports.api).await?,

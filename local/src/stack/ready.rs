@@ -22,7 +22,7 @@ pub struct Ready {
     /// SQS's endpoint.
     pub sqs: String,
     /// A page about the stack.
-    pub docs: String,
+    pub stack: String,
     /// The first project.
     pub project: String,
     /// Its API key.
@@ -47,7 +47,7 @@ impl Ready {
             s3: listeners.s3_url(),
             dynamodb: listeners.dynamodb_url(),
             sqs: listeners.sqs_url(),
-            docs: format!("{}/_tintype/", listeners.api_url()),
+            stack: format!("{}/_tintype/", listeners.api_url()),
             project: String::new(),
             key: String::new(),
             access_key: root.access_key.clone(),

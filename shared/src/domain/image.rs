@@ -339,6 +339,9 @@ pub struct Image {
     /// Uploads whose bytes were replaced and are to be erased.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<Superseded>,
+    /// Until when somebody may still work on it who does not know yet that it was trashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked_on_until: Option<Time>,
     /// Whether variants may lie where the image was to be seen before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moving: bool,
@@ -405,6 +408,18 @@ impl Visibility {
 }
 
 impl Image {
+    /// To whom it is to be seen, and so where its variants belong: what is in the trash, to nobody.
+    pub const fn shown_to(&self) -> Visibility {
+        match self.state {
+            State::Trashed { .. } => Visibility::Private,
+            State::Pending
+            | State::Processing { .. }
+            | State::Ready { .. }
+            | State::Failed { .. }
+            | State::Purging { .. } => self.visibility,
+        }
+    }
+
     /// Since when it is in the trash, if it is there.
     pub const fn trashed_at(&self) -> Option<Time> {
         match self.state {
@@ -484,6 +499,8 @@ pub enum NotClaimable {
     Leased,
     /// There is nothing left to do.
     Settled,
+    /// The image is in the trash, and wants the upload again if it is brought back.
+    Trashed,
 }
 
 /// Why an image cannot be trashed: its bytes are being deleted already.

@@ -135,6 +135,12 @@ impl Image {
         self.replacement.as_ref().filter(|replacement| replacement.upload == upload)
     }
 
+    /// Whether the bytes of this upload may still be sent, if only once more. Nothing is reserved for those of an
+    /// image that failed.
+    pub fn takes(&self, upload: UploadId) -> bool {
+        self.has_upload(upload) && !matches!(self.state, State::Failed { .. })
+    }
+
     /// Whether the bytes of this upload are still to come.
     pub fn awaits(&self, upload: UploadId) -> bool {
         match &self.state {

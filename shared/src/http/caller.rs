@@ -1,5 +1,7 @@
 //! Who is asking, as the authorizer found out.
 
+use std::borrow::Cow;
+
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use serde_json::Value;
@@ -23,8 +25,7 @@ pub struct Caller {
     pub scopes: Vec<Scope>,
     /// The user whom it names, who sees what is theirs; who has a key sees all of the project.
     pub user: Option<UserId>,
-    /// Who it is within the project, for what is counted or remembered of each: `key:...`, `user:...` or
-    /// `token:...`.
+    /// Who it is within the project, for what is remembered of each: `key:...`, `user:...` or `token:...`.
     pub id: String,
     /// The trace that the request belongs to.
     pub trace: Option<TraceParent>,
@@ -70,7 +71,7 @@ impl Caller {
         };
         let id = match &credential {
             Credential::Key(key) => format!("key:{key}"),
-            Credential::Identity(user) => format!("user:{user}"),
+            Credential::Identity(user) => of_user(user),
             Credential::Upload(token, _) => format!("token:{token}"),
         };
         Some(Self { project, scopes, user, id, trace: trace(request), credential })
@@ -125,6 +126,16 @@ impl Caller {
         }
     }
 
+    /// Whose rate the request counts against: a user's tokens do not add to what the user may ask.
+    pub fn counted_as(&self) -> Cow<'_, str> {
+        match (&self.credential, &self.user) {
+            (Credential::Upload(..), Some(user)) => Cow::Owned(of_user(user)),
+            (Credential::Key(_) | Credential::Identity(_) | Credential::Upload(..), _) => {
+                Cow::Borrowed(&self.id)
+            }
+        }
+    }
+
     /// What of the project they get to see.
     pub fn access(&self) -> Access {
         let token = self.grant().map(|(token, _)| token);
@@ -146,6 +157,10 @@ impl Caller {
             Credential::Identity(_) | Credential::Upload(..) => None,
         }
     }
+}
+
+fn of_user(user: &UserId) -> String {
+    format!("user:{user}")
 }
 
 #[cfg(test)]
@@ -185,6 +200,9 @@ mod tests {
             (format!("token:{TOKEN}"), "ann")
         );
         assert_eq!(token.grant().unwrap().1.max_bytes, Some(5));
+        assert_eq!(token.counted_as(), "user:ann", "many tokens are not many callers");
+        let nobodys = of(json!({ "token": TOKEN, "grant": "{}" })).unwrap();
+        assert_eq!(nobodys.counted_as(), format!("token:{TOKEN}"));
         for strange in [
             json!({}),
             json!({ "key": "key_x" }),

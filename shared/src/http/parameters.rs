@@ -15,7 +15,7 @@ pub struct IfNoneMatch {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IfMatch {
-    /// The `ETag` that you read. If somebody has changed the image since, the answer is 412 and nothing happens.
+    /// The `ETag` that you read. If somebody has changed it since, the answer is 412 and nothing happens.
     #[param(rename = "If-Match", example = "\"1.2\"", pattern = r#"^(\*|(W/)?"?[0-9]{1,18}(\.[0-9]+)*"?)$"#)]
     pub if_match: Option<String>,
 }

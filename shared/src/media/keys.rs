@@ -28,7 +28,7 @@ pub fn originals_of(image: &Image) -> String {
 
 /// Where a rendering belongs.
 pub fn variant(image: &Image, name: PictureName) -> String {
-    variant_in(image, image.visibility, name)
+    variant_in(image, image.shown_to(), name)
 }
 
 /// Where a rendering is if it belongs there, or did before somebody changed who may see the image.

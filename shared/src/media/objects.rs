@@ -158,7 +158,7 @@ impl Media {
     ) -> Result<VariantBody, ReadObjectError> {
         const OPERATION: &str = "read_variant";
         let bucket = &self.buckets.variants;
-        for side in [image.visibility, image.visibility.other(), image.visibility] {
+        for side in [image.shown_to(), image.shown_to().other(), image.shown_to()] {
             let key = keys::variant_in(image, side, variant.name());
             if variant.bytes <= limit {
                 match read(&self.client, OPERATION, bucket, &key, limit).await {
@@ -223,8 +223,8 @@ impl CopyVariants for Media {
     async fn copy_variants(&self, image: &Image) -> Result<Vec<String>, Unavailable> {
         const OPERATION: &str = "copy_variants";
         let bucket = &self.buckets.variants;
-        let from = keys::variants_of(image, image.visibility.other());
-        let to = keys::variants_of(image, image.visibility);
+        let from = keys::variants_of(image, image.shown_to().other());
+        let to = keys::variants_of(image, image.shown_to());
         // A page of a listing is a thousand objects. What is beyond it is found when this is asked again.
         let listed = self.client.list_objects_v2().bucket(bucket).prefix(&from).send().await;
         let listed = listed.map_err(|e| unavailable(OPERATION, e))?;

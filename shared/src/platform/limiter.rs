@@ -46,6 +46,8 @@ pub struct Rates {
 pub struct Limiter<C> {
     cells: C,
     rates: Rates,
+    /// Whether every request counts as a write.
+    writes: bool,
     known: Mutex<HashMap<Counted, Memory>>,
 }
 
@@ -76,7 +78,13 @@ pub struct Standing {
 impl<C> Limiter<C> {
     /// Counts with these cells.
     pub fn new(cells: C, rates: Rates) -> Self {
-        Self { cells, rates, known: Mutex::default() }
+        Self { cells, rates, writes: false, known: Mutex::default() }
+    }
+
+    /// Where every request writes, those with GET too.
+    #[must_use]
+    pub fn of_writes(self) -> Self {
+        Self { writes: true, ..self }
     }
 
     fn memory(&self, counted: &Counted) -> Memory {
@@ -99,7 +107,7 @@ impl<C: TakeCells + Sync> Limiter<C> {
     pub async fn admit(
         &self, project: crate::domain::ProjectId, caller: &str, method: &Method, now: Time,
     ) -> Result<Standing, Unavailable> {
-        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let reads = !self.writes && matches!(*method, Method::GET | Method::HEAD);
         let (class, rate) = if reads { ("read", self.rates.reads) } else { ("write", self.rates.writes) };
         let counted = Counted { project, caller: caller.to_owned(), class };
         let mut memory = self.memory(&counted);
@@ -238,6 +246,13 @@ mod tests {
         refused.write(&mut headers);
         assert_eq!(headers["ratelimit-policy"], "\"write\";q=3;w=1");
         assert_eq!(headers["ratelimit"], "\"write\";r=0;t=1");
+    }
+
+    #[tokio::test]
+    async fn where_a_get_writes_it_is_counted_as_a_write() {
+        let limiter = Limiter::new(Cells::default(), rates(10, 1)).of_writes();
+        assert_eq!(ask(&limiter, Method::GET, 0).await.wait, None);
+        assert_eq!(ask(&limiter, Method::GET, 0).await.wait, Some(Duration::from_millis(100)));
     }
 
     #[tokio::test]

@@ -20,6 +20,6 @@ pub use environment::{Environment, InvalidEnvironment};
 pub use issuers::{FetchDocument, Issuers, Web};
 pub use random::{SystemClock, SystemRandom};
 pub use recall::recall;
-pub use serve::{serve, serve_or_answer};
+pub use serve::{serve, serve_or_answer, serve_write};
 pub use stream::{each_record, stream_records};
 pub use telemetry::chain;

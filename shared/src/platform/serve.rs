@@ -29,7 +29,25 @@ where
     Handler: Fn(Request) -> Answer + Sync,
     Answer: Future<Output = Result<Response<Body>, Problem>> + Send,
 {
-    let limiter = Environment::read()?.limiter()?;
+    serve_within(Environment::read()?.limiter()?, handler).await
+}
+
+/// The same for a function that writes whatever the method is.
+pub async fn serve_write<Handler, Answer>(handler: Handler) -> Result<(), Error>
+where
+    Handler: Fn(Request) -> Answer + Sync,
+    Answer: Future<Output = Result<Response<Body>, Problem>> + Send,
+{
+    serve_within(Environment::read()?.limiter()?.of_writes(), handler).await
+}
+
+async fn serve_within<Handler, Answer>(
+    limiter: Limiter<impl TakeCells + Sync>, handler: Handler,
+) -> Result<(), Error>
+where
+    Handler: Fn(Request) -> Answer + Sync,
+    Answer: Future<Output = Result<Response<Body>, Problem>> + Send,
+{
     let (handler, limiter) = (&handler, &limiter);
     let adapter = Adapter::from(service_fn(move |request: Request| async move {
         Ok::<_, Error>(respond(limiter, handler, request).await)
@@ -127,7 +145,7 @@ async fn standing(
 ) -> Result<Option<Standing>, Unavailable> {
     let Some(caller) = Caller::of(request) else { return Ok(None) };
     let now = SystemClock.now();
-    limiter.admit(caller.project, &caller.id, request.method(), now).await.map(Some)
+    limiter.admit(caller.project, &caller.counted_as(), request.method(), now).await.map(Some)
 }
 
 /// How the caller stands, and the answer.

@@ -208,7 +208,7 @@ fn event_of(image: &Image, kind: EventKind, id: EventId) -> Event {
         time: image.updated_at,
         upload: image.upload,
         traceparent: image.trace.clone(),
-        moving_to: image.moving.then_some(image.visibility),
+        moving_to: image.moving.then_some(image.shown_to()),
     }
 }
 
@@ -330,6 +330,7 @@ mod tests {
                     replacement: None,
                     replacement_failure: None,
                     superseded: vec![],
+                    worked_on_until: flag.then_some(at),
                     moving: flag,
                     doomed: vec![],
                     state,

@@ -95,8 +95,9 @@ async fn an_image_that_is_trashed_while_it_is_processed_stays_trashed() {
         .await;
     assert_eq!(stack.api.image(&image).await["state"], "trashed");
     assert_eq!(stack.root.events(&image).await, ["image.created", "image.trashed"]);
-    // Purged with the rest, when its time comes.
+    // Purged with the rest, when its time comes and nobody can be working on it any more.
     stack.expect_upload(&image);
+    stack.root.end_work(&image).await;
     stack.root.make_due(&image).await;
     stack.root.sweep().await;
     gone(&stack, &image).await;

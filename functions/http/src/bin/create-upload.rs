@@ -33,8 +33,8 @@ struct NewUpload {
     bytes: u64,
     #[serde(default)]
     method: Method,
-    #[serde(default)]
-    visibility: Visibility,
+    /// Who may see the image: `private` if nobody says. An upload token has said it already.
+    visibility: Option<Visibility>,
     /// Whose the image is. Only a key says so: a token's images are its user's.
     owner: Option<UserId>,
     #[serde(default, deserialize_with = "unless_blank")]
@@ -93,11 +93,19 @@ struct Target {
 impl NewUpload {
     fn check(self, caller: &Caller) -> Result<(NewImage, Method), Problem> {
         let declared = declared(self.content_type, self.bytes)?;
+        let field = |pointer: &str, detail: &str| {
+            let (pointer, detail) = (pointer.to_owned(), detail.to_owned());
+            Err(Problem::invalid_fields(vec![FieldError { pointer, detail }]))
+        };
         if self.owner.is_some() && (caller.user.is_some() || caller.grant().is_some()) {
-            let detail = "is the user of the token; leave it out".to_owned();
-            return Err(Problem::invalid_fields(vec![FieldError { pointer: "/owner".into(), detail }]));
+            return field("/owner", "is the user of the token; leave it out");
         }
-        let Self { title, alt, tags, focal_point, metadata, visibility, owner, method, .. } = self;
+        let granted = caller.grant().map(|(_, grant)| grant.visibility);
+        if self.visibility.is_some_and(|asked| granted.is_some_and(|granted| granted != asked)) {
+            return field("/visibility", "is not what the upload token says; leave it out");
+        }
+        let visibility = self.visibility.or(granted).unwrap_or_default();
+        let Self { title, alt, tags, focal_point, metadata, owner, method, .. } = self;
         let details = Details { title, alt, tags, focal_point, metadata };
         let owner = caller.user.clone().or(owner);
         Ok((NewImage { declared, visibility, owner, details }, method))
@@ -473,8 +481,7 @@ mod tests {
     async fn an_upload_token_says_what_an_upload_is_and_is_spent() {
         let world = World::default();
         let grant = json!({ "max_bytes": 9, "user": "ann", "visibility": "public", "tags": ["avatar"] });
-        let body =
-            json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"], "visibility": "private" });
+        let body = json!({ "content_type": "image/png", "bytes": 9, "tags": ["me"] });
         answer(&world, &by_token(&grant, &body)).await.unwrap();
         let change = world.written.into_inner().unwrap().unwrap();
         assert_eq!(change.spends, Some("tok_01M5GZNY40K8C2E4G6J8M1P3RT".parse().unwrap()));
@@ -491,6 +498,7 @@ mod tests {
             (json!({ "content_type": "image/jpeg", "bytes": 9 }), 415),
             (json!({ "content_type": "image/png", "bytes": 10 }), 413),
             (json!({ "content_type": "image/png", "bytes": 9, "owner": "bob" }), 400),
+            (json!({ "content_type": "image/png", "bytes": 9, "visibility": "public" }), 400),
         ] {
             let world = World::default();
             let problem = answer(&world, &by_token(&grant, &body)).await.unwrap_err();

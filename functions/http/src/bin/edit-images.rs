@@ -10,11 +10,15 @@ use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::details::{DetailsPatch, Tags};
 use shared::domain::idempotency::Record;
-use shared::domain::image::{Change, Image};
+use shared::domain::image::{Change, Image, State};
+use shared::domain::quota::Limits;
 use shared::domain::{Clock, EventId, Ids, ImageId, Scope, Time};
 use shared::http::{Caller, FieldError, IdempotencyKey, Problem, attempt, body, json, same_request};
+use shared::media::AnnounceUpload;
 use shared::platform::{Environment, serve};
-use shared::store::{CommitImage, EditRefused, FindImage, FinishAttempt, RecordAttempt, edit_image};
+use shared::store::{
+    CommitImage, EditRefused, FindImage, FindProject, FinishAttempt, KnownProjects, RecordAttempt, edit_image,
+};
 use utoipa::ToSchema;
 
 /// How many images one request may be about: what a function is done with in time.
@@ -114,10 +118,12 @@ impl Bulk {
         }
     }
 
-    fn decide(&self, image: &Image, retention: Duration, now: Time) -> Result<Option<Change>, EditRefused> {
+    fn decide(
+        &self, image: &Image, limits: Limits, retention: Duration, now: Time,
+    ) -> Result<Option<Change>, EditRefused> {
         Ok(match self.action {
             Action::Trash => image.trash(retention, now)?,
-            Action::Restore => image.restore(now)?,
+            Action::Restore => image.restore(now)?.map(|change| change.within(limits)),
             Action::Tag => {
                 let tags = image.details.tags.changed(&self.add, &self.remove)?;
                 image.edit(&DetailsPatch { tags: Some(Some(tags)), ..DetailsPatch::default() }, None, now)?
@@ -146,18 +152,20 @@ impl Bulk {
     )
 )]
 async fn edit_images(
-    images: &(impl FindImage + CommitImage), attempts: &(impl RecordAttempt + FinishAttempt), ids: &impl Ids,
-    clock: &impl Clock, retention: Duration, request: Request,
+    images: &(impl FindImage + CommitImage + RecordAttempt + FinishAttempt), projects: &impl FindProject,
+    uploads: &impl AnnounceUpload, ids: &impl Ids, clock: &impl Clock, retention: Duration, request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require(Scope::WriteImages)?;
     let bulk: Bulk = body(&request)?;
     bulk.check()?;
     let (now, attempt) = (clock.now(), attempt(&request, &caller)?);
     if let Some(attempt) = &attempt
-        && let Some(record) = attempts.record_attempt(&attempt.begun(now), now).await?
+        && let Some(record) = images.record_attempt(&attempt.begun(now), now).await?
     {
         return answer_again(&same_request(attempt, record)?);
     }
+    let project = projects.find_project(caller.project, now).await?;
+    let limits = project.ok_or_else(|| Problem::not_found("project"))?.limits;
     let access = caller.access();
     let mut results: Vec<Outcome> = vec![];
     for name in &bulk.images {
@@ -168,10 +176,14 @@ async fn edit_images(
         }
         let edited = match name.parse::<ImageId>() {
             Ok(id) => {
-                let decide = |image: &Image| bulk.decide(image, retention, now);
-                edit_image(images, (&access, id), EventId::new(ids.ulid()), None, decide)
-                    .await
-                    .map_err(Problem::from)
+                let decide = |image: &Image| bulk.decide(image, limits, retention, now);
+                match edit_image(images, (&access, id), EventId::new(ids.ulid()), None, decide).await {
+                    Ok(image) if bulk.action == Action::Restore && matches!(image.state, State::Pending) => {
+                        // As `restore-image` does.
+                        uploads.announce_upload(&image).await.map(|_| image).map_err(Problem::from)
+                    }
+                    edited => edited.map_err(Problem::from),
+                }
             }
             Err(_) => Err(Problem::not_found("image")),
         };
@@ -180,7 +192,7 @@ async fn edit_images(
     // What may pass is not remembered: a minute later the same name makes another attempt.
     if let Some(attempt) = attempt.filter(|_| !results.iter().any(Outcome::may_pass)) {
         let written = results.iter().map(serde_json::to_string).collect::<Result<_, _>>();
-        attempts.finish_attempt(&attempt.done(written.map_err(Problem::internal)?, now)).await?;
+        images.finish_attempt(&attempt.done(written.map_err(Problem::internal)?, now)).await?;
     }
     json(StatusCode::OK, &Results { results })
 }
@@ -196,10 +208,11 @@ fn answer_again(record: &Record) -> Result<Response<Body>, Problem> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Environment::load()?;
-    let (images, random, clock) = (env.store()?, env.random(), env.clock());
+    let (images, uploads, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
+    let projects = KnownProjects::new(images.clone());
     let retention = env.trash_retention()?;
-    let (images, random, clock) = (&images, &random, &clock);
-    serve(move |request| edit_images(images, images, random, clock, retention, request)).await
+    let (images, projects, uploads, random, clock) = (&images, &projects, &uploads, &random, &clock);
+    serve(move |request| edit_images(images, projects, uploads, random, clock, retention, request)).await
 }
 
 #[cfg(test)]
@@ -208,8 +221,8 @@ mod tests {
     use serde_json::{Value, json};
     use shared::domain::details::Details;
     use shared::domain::error::{CommitError, FindImageError};
-    use shared::domain::image::{Declared, NewImage, State};
-    use shared::domain::{ProjectId, Unavailable, UploadId, Visibility};
+    use shared::domain::image::{Declared, NewImage};
+    use shared::domain::{EventKind, Project, ProjectId, Unavailable, UploadId, Visibility};
     use shared::platform::SystemRandom;
     use std::sync::Mutex;
 
@@ -223,6 +236,8 @@ mod tests {
         /// The image that cannot be read.
         out_of_reach: Option<ImageId>,
         asked: Mutex<usize>,
+        /// What was given to the workers once more.
+        announced: Mutex<Vec<ImageId>>,
     }
 
     impl FindImage for World {
@@ -244,9 +259,24 @@ mod tests {
             let mut images = self.images.lock().unwrap();
             let image = images.iter_mut().find(|image| image.id == change.image.id).unwrap();
             assert_eq!(before, Some(&*image));
+            let restores = change.event == Some(EventKind::Restored);
+            assert_eq!(change.within.is_some(), restores, "what is reserved again is held against the quota");
             *image = change.image.clone();
             *self.written.lock().unwrap() += 1;
             Ok(())
+        }
+    }
+
+    impl FindProject for World {
+        async fn find_project(&self, id: ProjectId, now: Time) -> Result<Option<Project>, Unavailable> {
+            Ok(Some(Project::new(id, "Harbour".into(), vec![], now)))
+        }
+    }
+
+    impl AnnounceUpload for World {
+        async fn announce_upload(&self, image: &Image) -> Result<bool, Unavailable> {
+            self.announced.lock().unwrap().push(image.id);
+            Ok(true)
         }
     }
 
@@ -304,7 +334,7 @@ mod tests {
 
     async fn answer(world: &World, event: &Value) -> Result<Response<Body>, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        edit_images(world, world, &SystemRandom, &At(Time::from_secs(50)), RETENTION, request).await
+        edit_images(world, world, world, &SystemRandom, &At(Time::from_secs(50)), RETENTION, request).await
     }
 
     async fn results(world: &World, event: &Value) -> Value {
@@ -332,6 +362,7 @@ mod tests {
 
         let restored = results(&world, &event(&json!({ "images": [id(1)], "action": "restore" }))).await;
         assert_eq!(restored[0]["state"], "pending");
+        assert_eq!(*world.announced.lock().unwrap(), [id(1)], "its bytes may have come in the meantime");
     }
 
     #[tokio::test]

@@ -101,10 +101,13 @@ async fn answer_again(
     images: &impl FindImage, uploads: &impl PresignUpload, caller: &Caller, record: &Record,
     method: UploadMethod, clock: &impl Clock,
 ) -> Result<Response<Body>, Problem> {
-    let gone = || Problem::gone("The upload that this request reserved is no longer awaited.");
+    let gone = || Problem::gone("The upload that this request reserved is no longer awaited. Reserve anew.");
     let image = record.id(0).ok_or_else(gone)?;
     match images.find_image(caller.project, image).await {
-        Ok(image) if Some(image.with_upload_under_way().upload) == record.id(1) => {
+        Ok(image)
+            if image.takes(image.with_upload_under_way().upload)
+                && Some(image.with_upload_under_way().upload) == record.id(1) =>
+        {
             answer(uploads, &image, method, clock).await
         }
         Ok(_) | Err(FindImageError::NotFound) => Err(gone()),

@@ -220,10 +220,17 @@ mod tests {
             assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
             assert_eq!((world.copied.lock().unwrap().len(), *world.announced.lock().unwrap()), (0, 0));
         }
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_failed_is_made_again_by_whoever_asks() {
         let twice = world(ready());
         answer(&twice, &event()).await.unwrap();
         let mut again = event();
         again["headers"].as_object_mut().unwrap().remove("if-match");
-        assert_eq!(answer(&twice, &again).await.unwrap_err().code(), "conflict");
+        answer(&twice, &again).await.unwrap();
+        let copied = twice.copied.lock().unwrap().clone();
+        assert_eq!((copied.len(), copied[0]), (2, copied[1]), "of the same upload");
+        assert_eq!(twice.table.written.lock().unwrap().len(), 1);
     }
 }

@@ -2,9 +2,10 @@
 //! it is, so restoring twice is restoring once.
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::image::Image;
+use shared::domain::image::{Image, State};
 use shared::domain::{Clock, Ids, ImageId};
 use shared::http::{IdempotencyKey, IfMatch, ImageView, Problem, image_answer};
+use shared::media::AnnounceUpload;
 use shared::platform::{Edit, Environment, edit_once, serve};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt, RecordAttempt};
 
@@ -29,22 +30,27 @@ use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAt
 )]
 async fn restore_image(
     images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt), projects: &impl FindProject,
-    ids: &impl Ids, clock: &impl Clock, request: Request,
+    uploads: &impl AnnounceUpload, ids: &impl Ids, clock: &impl Clock, request: Request,
 ) -> Result<Response<Body>, Problem> {
     let edit = Edit::from_request(&request, ids, clock)?;
     let project = projects.find_project(edit.caller.project, edit.now).await?;
     let project = project.ok_or_else(|| Problem::not_found("project"))?;
-    let image = edit_once(images, &edit, |image: &Image| Ok(image.restore(edit.now)?)).await?;
+    let decide = |image: &Image| Ok(image.restore(edit.now)?.map(|change| change.within(project.limits)));
+    let image = edit_once(images, &edit, decide).await?;
+    if matches!(image.state, State::Pending) {
+        // Its bytes may have come while it was in the trash. If they have not, S3 will say so when they do.
+        uploads.announce_upload(&image).await?;
+    }
     image_answer(&image, &project, edit.now)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Environment::load()?;
-    let (images, random, clock) = (env.store()?, env.random(), env.clock());
+    let (images, uploads, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
     let projects = KnownProjects::new(images.clone());
-    let (images, projects, random, clock) = (&images, &projects, &random, &clock);
-    serve(move |request| restore_image(images, projects, random, clock, request)).await
+    let (images, projects, uploads, random, clock) = (&images, &projects, &uploads, &random, &clock);
+    serve(move |request| restore_image(images, projects, uploads, random, clock, request)).await
 }
 
 #[cfg(test)]
@@ -57,10 +63,19 @@ mod tests {
     use super::*;
     use lambda_http::http::header;
     use serde_json::{Value, json};
-    use shared::domain::image::{Change, Failure, Picture, State};
-    use shared::domain::{EventKind, Time};
+    use shared::domain::image::{Change, Failure, Picture};
+    use shared::domain::{EventKind, Time, Unavailable};
     use shared::platform::SystemRandom;
     use std::time::Duration;
+
+    impl AnnounceUpload for Table {
+        async fn announce_upload(&self, image: &Image) -> Result<bool, Unavailable> {
+            assert_eq!(image.state, State::Pending);
+            assert!(!self.written.lock().unwrap().is_empty(), "only when it is awaited");
+            *self.announced.lock().unwrap() += 1;
+            Ok(true)
+        }
+    }
 
     fn event() -> Value {
         serde_json::from_str(include_str!("../../../../events/restore-image.json")).unwrap()
@@ -74,7 +89,7 @@ mod tests {
 
     async fn answer(world: &Table, event: &Value) -> Result<Response<Body>, Problem> {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        restore_image(world, world, &SystemRandom, &At(Time::from_secs(50)), request).await
+        restore_image(world, world, world, &SystemRandom, &At(Time::from_secs(50)), request).await
     }
 
     fn document(response: &Response<Body>) -> Value {
@@ -97,6 +112,8 @@ mod tests {
                 panic!("one change with its event: {written:?}")
             };
             assert_eq!((&image.state, image.due.is_some()), (&state, waits));
+            assert!(written[0].within.is_some(), "the quota is asked");
+            assert_eq!(*world.announced.lock().unwrap(), usize::from(waits), "bytes may have come meanwhile");
         }
     }
 

@@ -9,7 +9,7 @@ use lambda_http::{Body, Request, Response};
 use shared::domain::{Clock, Ids};
 use shared::http::{Caller, Problem, json};
 use shared::media::PresignForm;
-use shared::platform::{Environment, serve};
+use shared::platform::{Environment, serve_write};
 use shared::store::{CommitImage, FindImage, FindProject, KnownProjects, RecallAttempt};
 
 async fn sign_uppy_form(
@@ -34,7 +34,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let (images, uploads, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
     let projects = KnownProjects::new(images.clone());
     let (images, projects, uploads, random, clock) = (&images, &projects, &uploads, &random, &clock);
-    serve(move |request| sign_uppy_form(images, projects, uploads, random, clock, request)).await
+    // Uppy asks with GET, and an image is reserved.
+    serve_write(move |request| sign_uppy_form(images, projects, uploads, random, clock, request)).await
 }
 
 #[cfg(test)]

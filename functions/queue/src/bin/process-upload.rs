@@ -57,6 +57,7 @@ async fn process_upload(
             clear(objects, arrived).await;
             return Ok(());
         }
+        Err(ChangeError::Refused(NotClaimable::Trashed)) => return Ok(()),
         Err(ChangeError::Refused(NotClaimable::Leased)) => {
             return Err(MessageError::transient("another worker has the image"));
         }
@@ -444,6 +445,18 @@ mod tests {
         let replaced = world(Some(Image { upload: UploadId::new(5.into()), ..pending() }));
         process(&replaced).await.unwrap();
         assert_eq!(replaced.log(), ["delete upload"]);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_comes_while_its_image_is_in_the_trash_stays_for_its_return() {
+        let trashed = pending().trash(Duration::from_secs(9), Time::from_secs(NOW)).unwrap().unwrap().image;
+        let waiting = world(Some(trashed.clone()));
+        process(&waiting).await.unwrap();
+        assert!(waiting.log().is_empty());
+        let restored = trashed.restore(Time::from_secs(NOW)).unwrap().unwrap().image;
+        let back = world(Some(restored));
+        process(&back).await.unwrap();
+        assert_eq!(back.image().state.name(), "ready");
     }
 
     #[tokio::test]

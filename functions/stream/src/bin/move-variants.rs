@@ -38,7 +38,7 @@ async fn move_variants(
     for _ in 0..ROUNDS {
         let copied = objects.copy_variants(&image).await?;
         let Some(now) = moving(images, &image).await? else { return Ok(()) };
-        if now.visibility != image.visibility {
+        if now.shown_to() != image.shown_to() {
             // It was changed back: what was to be deleted is what belongs there.
             image = now;
             continue;
@@ -49,7 +49,7 @@ async fn move_variants(
             continue;
         }
         let decide =
-            |now: &Image| Ok::<_, ()>(now.moved(clock.now()).filter(|_| now.visibility == image.visibility));
+            |now: &Image| Ok::<_, ()>(now.moved(clock.now()).filter(|_| now.shown_to() == image.shown_to()));
         let moved = change_image(images, (image.project, image.id), EventId::new(ids.ulid()), decide).await;
         return match moved {
             // Changed back between the look and the write: that has an event of its own.
@@ -139,12 +139,12 @@ mod tests {
             if self.out_of_reach {
                 return Err(Unavailable::new("copy_variants", "slow down"));
             }
-            let found = self.side(image.visibility.other()).lock().unwrap().clone();
-            self.side(image.visibility).lock().unwrap().extend(&found);
+            let found = self.side(image.shown_to().other()).lock().unwrap().clone();
+            self.side(image.shown_to()).lock().unwrap().extend(&found);
             if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
                 meanwhile(self);
             }
-            Ok(found.iter().map(|name| format!("{}{name}", self.prefix(image.visibility.other()))).collect())
+            Ok(found.iter().map(|name| format!("{}{name}", self.prefix(image.shown_to().other()))).collect())
         }
     }
 

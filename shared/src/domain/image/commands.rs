@@ -33,6 +33,7 @@ impl Image {
             replacement: None,
             replacement_failure: None,
             superseded: vec![],
+            worked_on_until: None,
             moving: false,
             doomed: vec![],
             state: State::Pending,
@@ -112,11 +113,17 @@ impl Image {
     /// Has the variants rendered anew, from the original: an upload of what is there already. Under a path there
     /// is one picture for ever, so the new ones get paths of their own.
     ///
-    /// `None` if the upload whose processing was cut short has only to be announced again.
+    /// `None` if the upload has only to be announced again: one whose processing was cut short, or one like this that
+    /// nobody works on.
     pub fn process_again(&self, upload: UploadId, now: Time) -> Result<Option<Change>, NotProcessable> {
         let picture = match &self.state {
             State::Failed { failure } if failure.retryable => return Ok(None),
             State::Failed { .. } => return Err(NotProcessable::Failed),
+            State::Ready { .. }
+                if self.replacement.as_ref().is_some_and(|new| new.again && new.lease.is_none()) =>
+            {
+                return Ok(None);
+            }
             State::Ready { picture } => Some(picture),
             State::Pending | State::Processing { .. } | State::Trashed { .. } | State::Purging { .. } => None,
         };
@@ -162,6 +169,11 @@ impl Image {
             _ if upload != self.upload => Err(NotClaimable::Settled),
             (State::Processing { lease: held }, _) if taken(held) => Err(NotClaimable::Leased),
             (State::Failed { failure }, _) if !failure.retryable => Err(NotClaimable::Settled),
+            (State::Trashed { picture: None, failure, .. }, _)
+                if failure.as_ref().is_none_or(|failure| failure.retryable) =>
+            {
+                Err(NotClaimable::Trashed)
+            }
             (State::Ready { .. } | State::Trashed { .. } | State::Purging { .. }, _) => {
                 Err(NotClaimable::Settled)
             }
@@ -179,14 +191,17 @@ impl Image {
 
     /// Whether `owner` still has the lease that it claimed.
     pub fn is_leased_to(&self, owner: &str) -> bool {
-        let lease = match &self.state {
+        self.lease().is_some_and(|lease| lease.owner == owner)
+    }
+
+    fn lease(&self) -> Option<&Lease> {
+        match &self.state {
             State::Processing { lease } => Some(lease),
             State::Ready { .. } => {
                 self.replacement.as_ref().and_then(|replacement| replacement.lease.as_ref())
             }
             State::Pending | State::Failed { .. } | State::Trashed { .. } | State::Purging { .. } => None,
-        };
-        lease.is_some_and(|lease| lease.owner == owner)
+        }
     }
 
     /// The worker is done, and the picture can be served: the image's first, or one in the place of another.
@@ -275,13 +290,18 @@ impl Image {
         let due = Due { at: now.after(retention), kind: DueKind::Purge };
         let edited = self.edited(now, state, Some(due), EventKind::Trashed);
         // New bytes that are under way are not wanted any more.
-        Ok(Some(Change { image: Self { replacement: None, ..edited.image }, ..edited }))
+        let image = Self {
+            replacement: None,
+            worked_on_until: self.lease().map(|lease| lease.until),
+            ..edited.image
+        };
+        Ok(Some(Change { image: image.moved_from(self), ..edited }))
     }
 
     /// Brings the image back from the trash as it was. `None` if it is not there.
     ///
-    /// One that was trashed before its bytes were processed waits for them again; if they came and were thrown
-    /// away in the meantime, the timer says so.
+    /// One that was trashed before its bytes were processed waits for them again. If they are there already, they have
+    /// to be announced once more.
     pub fn restore(&self, now: Time) -> Result<Option<Change>, BeingPurged> {
         let (state, due) = match &self.state {
             State::Purging { .. } => return Err(BeingPurged),
@@ -299,7 +319,8 @@ impl Image {
             }
         };
         let edited = self.edited(now, state, due, EventKind::Restored);
-        let image = if due.is_none() { edited.image.due_again(now) } else { edited.image };
+        let image = edited.image.moved_from(self);
+        let image = if due.is_none() { image.due_again(now) } else { image };
         Ok(Some(Change { image, ..edited }))
     }
 
@@ -336,8 +357,7 @@ impl Image {
         if visibility == self.visibility {
             return Ok(Some(Change { image, ..edited }));
         }
-        // There may be variants, or a worker that is about to store some where it saw that they belong.
-        let image = Self { moving: true, ..image };
+        let image = image.moved_from(self);
         let settled = matches!(image.state, State::Ready { .. } | State::Failed { .. });
         let image = if settled { image.due_again(now) } else { image };
         Ok(Some(Change { image, ..edited }))
@@ -413,6 +433,14 @@ impl Image {
             State::Ready { .. } | State::Failed { .. } => return Overdue::Nothing,
         };
         Overdue::Change(Box::new(change))
+    }
+
+    /// With the order to carry variants over, if they belong elsewhere than they did. There may be some, or a worker
+    /// that is about to store some where it saw that they belong.
+    #[must_use]
+    fn moved_from(self, before: &Self) -> Self {
+        let moving = self.moving || self.shown_to() != before.shown_to();
+        Self { moving, ..self }
     }
 
     /// Whether objects are not where they belong.

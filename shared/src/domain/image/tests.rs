@@ -200,14 +200,64 @@ fn a_move_that_nobody_carried_out_is_ordered_again() {
 }
 
 #[test]
-fn an_image_that_is_hidden_in_the_trash_keeps_its_day() {
-    let ready = reserved().become_ready(picture(), at(2)).image;
-    let trashed = ready.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
-    let shown =
-        trashed.edit(&DetailsPatch::default(), Some(Visibility::Public), at(4)).unwrap().unwrap().image;
-    assert_eq!((shown.moving, shown.due), (true, trashed.due));
-    let moved = shown.moved(at(5)).unwrap().image;
+fn what_is_in_the_trash_is_to_be_seen_by_nobody_and_keeps_its_day() {
+    let public = Image { visibility: Visibility::Public, ..reserved().become_ready(picture(), at(2)).image };
+    let trashed = public.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+    assert_eq!((trashed.shown_to(), trashed.moving), (Visibility::Private, true));
+    let moved = trashed.moved(at(4)).unwrap().image;
     assert_eq!((moved.moving, moved.due), (false, trashed.due));
+    let hidden =
+        moved.edit(&DetailsPatch::default(), Some(Visibility::Private), at(5)).unwrap().unwrap().image;
+    assert_eq!((hidden.moving, hidden.due), (false, trashed.due), "it is hidden already");
+
+    let restored = moved.restore(at(6)).unwrap().unwrap().image;
+    assert_eq!((restored.shown_to(), restored.moving), (Visibility::Public, true));
+    assert_eq!(restored.due.map(|due| due.kind), Some(DueKind::Erase), "a timer sees to it");
+    assert!(!hidden.restore(at(6)).unwrap().unwrap().image.moving);
+}
+
+#[test]
+fn an_upload_that_comes_while_its_image_is_in_the_trash_is_kept_for_its_return() {
+    let image = reserved();
+    let claimed = image.claim(image.upload, lease("a", 60), at(1)).unwrap().image;
+    for before in [image.clone(), claimed] {
+        let trashed = before.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+        assert_eq!(trashed.claim(image.upload, lease("b", 60), at(4)), Err(NotClaimable::Trashed));
+        let other = UploadId::new(Ulid(77));
+        assert_eq!(trashed.claim(other, lease("b", 60), at(4)), Err(NotClaimable::Settled));
+    }
+    let ready = image.become_ready(picture(), at(2)).image;
+    let trashed = ready.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+    assert_eq!(trashed.claim(image.upload, lease("b", 60), at(4)), Err(NotClaimable::Settled));
+}
+
+#[test]
+fn a_trashed_image_knows_until_when_somebody_may_work_on_it() {
+    let claimed = reserved().claim(reserved().upload, lease("a", 60), at(1)).unwrap().image;
+    let trashed = claimed.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+    let purging = trashed.purge(at(4)).unwrap().unwrap().image;
+    assert_eq!(purging.worked_on_until, Some(at(60)));
+    let idle = reserved().trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
+    assert_eq!(idle.worked_on_until, None);
+}
+
+#[test]
+fn rendering_anew_is_asked_for_again_until_somebody_works_on_it() {
+    let ready = reserved().become_ready(picture(), at(2)).image;
+    let upload = UploadId::new(Ulid(77));
+    let again = ready.process_again(upload, at(3)).unwrap().unwrap().image;
+    assert_eq!(again.process_again(UploadId::new(Ulid(78)), at(4)), Ok(None), "the copy may have failed");
+    let claimed = again.claim(upload, lease("a", 60), at(5)).unwrap().image;
+    let busy = Err(NotProcessable::NotReplaceable(NotReplaceable::Busy));
+    assert_eq!(claimed.process_again(UploadId::new(Ulid(78)), at(6)), busy);
+}
+
+#[test]
+fn no_bytes_are_taken_for_an_image_that_failed() {
+    let image = reserved();
+    assert!(image.takes(image.upload) && !image.takes(UploadId::new(Ulid(77))));
+    let Overdue::Change(failed) = image.overdue(image.due.unwrap().at) else { panic!("it is overdue") };
+    assert!(!failed.image.takes(image.upload), "nothing is reserved for them any more");
 }
 
 #[test]
