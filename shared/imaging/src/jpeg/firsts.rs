@@ -61,6 +61,7 @@ pub(super) fn decode(
         ways.extend(blocks.clone().map(|_| Way { dc, ac, leads, skips: skips.lookup(), multiplier }));
         parts.push(Part { coding, blocks, across, down });
     }
+    // Of one component at least (B.2.3).
     let each = ways.len();
     let turns = std::array::from_fn(|at| {
         let (way, next) = (&ways[at % each], &ways[(at + 1) % each]);
@@ -76,7 +77,9 @@ pub(super) fn decode(
         let mut x = 0;
         while x < units.0 {
             if intervals.are_over(&mut bits)? {
-                parts.iter_mut().for_each(|part| part.coding.predicted = 0);
+                for part in &mut parts {
+                    part.coding.predicted = 0;
+                }
             }
             let count = (BATCH / each).min(intervals.left).min(units.0 - x);
             let sums = &mut sums[..count * each];
@@ -105,18 +108,18 @@ fn lookups(codings: &[Coding]) -> Option<Vec<(Rc<Lookup>, Rc<Skips>)>> {
     for coding in codings {
         let same = |other: &Coding| std::ptr::eq(coding.dc, other.dc) && std::ptr::eq(coding.ac, other.ac);
         let shared = codings.iter().zip(&lookups).find(|(other, _)| same(other));
-        lookups.push(match shared {
-            Some((_, lookup)) => lookup.clone(),
-            None => {
-                let skips = coding.skips.as_ref()?;
-                (skips.leads(coding.dc), Rc::clone(skips))
-            }
+        lookups.push(if let Some((_, lookup)) = shared {
+            lookup.clone()
+        } else {
+            let skips = coding.skips.as_ref()?;
+            (skips.leads(coding.dc), Rc::clone(skips))
         });
     }
     Some(lookups)
 }
 
-/// Reads as many blocks as there are `sums`: of all differences so far, whatever their component is.
+/// Reads as many blocks as there are `sums`: of all differences so far, whatever their component is. Not
+/// inlined, so that it has all registers for itself.
 #[inline(never)]
 fn add_up(bits: &mut Bits, ways: &[Way], turns: &[Turn; BATCH], sums: &mut [i32]) -> Option<()> {
     let mut block = 0;

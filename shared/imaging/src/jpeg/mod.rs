@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! tables    DQT, DHT, DRI, SOS         huffman       codes, with runs and values together
-//! bits      unstuffing, restarts       scan          MCUs, blocks, prediction
+//! bits      unstuffing, restarts       skips         several codes at once, without their values
+//! scan      MCUs, blocks, prediction   firsts        the same where a block is one sample
 //! idct      N points in each direction progressive   bands, bit by bit
 //! ```
 //!
@@ -29,14 +30,14 @@ mod scan;
 mod skips;
 mod tables;
 
+use std::rc::Rc;
+
 use crate::container::jpeg::{
     DEFINE_HUFFMAN, DEFINE_QUANTISATION, Frame, Part, Parts, Process, RESTART_INTERVAL, START_OF_SCAN, Whole,
 };
 use crate::limits::Budget;
 use crate::planes::{Plane, Planes};
 use crate::{Header, Reject};
-
-use std::rc::Rc;
 
 use idct::Scale;
 pub(crate) use idct::TRANSPOSED;
@@ -208,8 +209,8 @@ fn codings<'a>(
         let ac = tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
         let skips = (component.scale != Scale::Full).then(|| {
             // The chroma components mostly share their tables.
-            let shared = codings.iter().filter(|coding| std::ptr::eq(coding.ac, ac));
-            let shared = shared.filter_map(|coding| coding.skips.clone()).next();
+            let same = |coding: &&Coding| std::ptr::eq(coding.ac, ac);
+            let shared = codings.iter().filter(same).find_map(|coding| coding.skips.clone());
             shared.unwrap_or_else(|| Rc::new(Skips::new(ac)))
         });
         let multipliers = idct::multipliers(steps, component.scale);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::huffman::{Table, extend};
 
-/// Several symbols fit in, and what is looked up fits into the processor's nearest cache.
+/// More bits are fewer steps, but then what is looked up is no longer in the processor's nearest cache.
 const SKIP_LOOKUP: u32 = 12;
 /// The last symbol's value may go on for so many bits after them, as what it is does not matter.
 const BEYOND: u32 = 6;
@@ -213,6 +213,8 @@ mod tests {
         // Two coefficients of one bit and the end of the block.
         assert_eq!(read(skip(left(0b00_01_10, 6))), (6, 2, true));
         assert_eq!(read(skip(left(0b000_1110_1011_1111, 15))), (10, 5, false));
+        // Four coefficients of one bit and the code of one whose value goes on after what is looked up.
+        assert_eq!(read(skip(left(0b110, 11))), (14, 7, false));
         assert_eq!(skip(left(0b1110_0000_0000, 12)), Skip::NONE, "a code of 12 bits");
         assert_eq!(skip(u64::MAX), Skip::NONE, "no code");
         // A difference of two bits, then the same.

@@ -47,7 +47,9 @@ fn scan(
     let mut intervals = Intervals::new(restart_interval);
     for (y, x) in (0..units.1).flat_map(|y| (0..units.0).map(move |x| (y, x))) {
         if intervals.are_over(&mut bits)? {
-            codings.iter_mut().for_each(|coding| coding.predicted = 0);
+            for coding in &mut *codings {
+                coding.predicted = 0;
+            }
         }
         intervals.left -= 1;
         for coding in &mut *codings {
@@ -86,7 +88,7 @@ fn noisy(width: u16, height: u16, sampling: Sampling, restart: u16, quality: u8,
     let mut encoder = Encoder::new(&mut file, quality);
     encoder.set_sampling_factor(sampling);
     // The encoder counts symbols as if there were no restarts.
-    encoder.set_optimized_huffman_tables(quality % 2 == 0 && restart == 0);
+    encoder.set_optimized_huffman_tables(quality.is_multiple_of(2) && restart == 0);
     encoder.set_restart_interval(restart);
     encoder.encode(&pixels, width, height, ColorType::Rgb).unwrap();
     file
