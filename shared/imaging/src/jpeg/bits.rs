@@ -2,7 +2,8 @@
 
 use memchr::memchr;
 
-use super::huffman::{Skip, Skipped, Skips, Table, extend};
+use super::huffman::{Table, extend};
+use super::skips::{Lookup, STEPS, Skipped, place};
 use crate::Reject;
 
 /// So many bytes are made ready at a time: few enough to stay in the processor's cache.
@@ -40,10 +41,13 @@ struct Place {
     count: u32,
 }
 
-/// Reads one MCU. It is a value of its own so that what it is made of stays in registers.
+/// Reads one MCU, or more. It is a value of its own so that what it is made of stays in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     window: &'a [u8],
     place: Place,
+    /// From here on, an MCU may not be there as a whole.
+    low: usize,
 }
 
 impl<'a> Bits<'a> {
@@ -60,13 +64,15 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// Lets `read` read the next MCU, which it can if it is in the segment.
+    /// Lets `read` read the next MCU, which it can if it is in the segment; and what is after it, until
+    /// the reader [is low](Reader::is_low).
     #[inline(always)]
     pub(super) fn mcu<T>(&mut self, read: impl FnOnce(&mut Reader) -> T) -> T {
         if !self.complete && self.end - self.place.at.min(self.end) < MCU {
             self.fill();
         }
-        let mut reader = Reader { window: &self.window, place: self.place };
+        let low = if self.complete { usize::MAX } else { self.end.saturating_sub(MCU) };
+        let mut reader = Reader { window: &self.window, place: self.place, low };
         let outcome = read(&mut reader);
         self.place = reader.place;
         outcome
@@ -133,7 +139,39 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// Counts MCUs up to the next restart marker (T.81, B.2.4.4).
+pub(super) struct Intervals {
+    every: usize,
+    pub(super) left: usize,
+    over: u8,
+}
+
+impl Intervals {
+    pub(super) fn new(interval: u16) -> Self {
+        // There are never so many in a picture.
+        let every = if interval == 0 { usize::MAX } else { usize::from(interval) };
+        Self { every, left: every, over: 0 }
+    }
+
+    /// Whether a restart marker was passed.
+    #[inline(always)]
+    pub(super) fn are_over(&mut self, bits: &mut Bits) -> Result<bool, Reject> {
+        if self.left > 0 {
+            return Ok(false);
+        }
+        bits.restart(self.over)?;
+        (self.left, self.over) = (self.every, self.over.wrapping_add(1));
+        Ok(true)
+    }
+}
+
 impl Reader<'_> {
+    /// Whether less than an MCU may be there, although the segment has more.
+    #[inline(always)]
+    pub(super) fn is_low(&self) -> bool {
+        self.place.at > self.low
+    }
+
     /// Afterwards, 56 bits are there at least: a code and its value are 31 at most.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
@@ -143,6 +181,18 @@ impl Reader<'_> {
         *held |= next >> *count;
         *at += ((63 - *count) / 8) as usize;
         *count |= 0b11_1000;
+    }
+
+    /// Passes over bits that must be [settled](Self::settle) before others are read.
+    #[inline(always)]
+    pub(super) fn pass_over(&mut self, bits: u32) {
+        self.place.held <<= bits;
+    }
+
+    /// So many bits were passed over.
+    #[inline(always)]
+    pub(super) fn settle(&mut self, bits: u32) {
+        self.place.count -= bits;
     }
 
     /// Only refills when there may be too few bits for a code and its value.
@@ -164,33 +214,6 @@ impl Reader<'_> {
     pub(super) fn difference(&mut self, table: &Table) -> Option<i32> {
         self.ready();
         self.coefficient(table).map(|(_, value, _)| value)
-    }
-
-    /// The same of a block of which nothing else is needed.
-    #[inline(always)]
-    pub(super) fn difference_alone(&mut self, dc: &Table, ac: &Table, skips: &Skips) -> Option<i32> {
-        self.refill();
-        let lead = skips.lead(self.place.held);
-        let skip = lead.skip();
-        if skip == Skip::NONE {
-            return self.difference_slowly(dc, ac, skips);
-        }
-        self.place.held <<= skip.bits();
-        let skipped = Skipped::from(1).and(skip);
-        if skip.ends_block() {
-            self.place.count -= skip.bits();
-        } else {
-            self.skip_ready(ac, skips, skipped)?;
-        }
-        Some(lead.value())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn difference_slowly(&mut self, dc: &Table, ac: &Table, skips: &Skips) -> Option<i32> {
-        let value = self.difference(dc)?;
-        self.skip(ac, skips, 1)?;
-        Some(value)
     }
 
     /// The run of zeros before the next coefficient, its value, and whether the block ends instead.
@@ -243,7 +266,7 @@ impl Reader<'_> {
     /// `last`, `None` if the data makes no sense.
     #[inline(always)]
     pub(super) fn coefficients(
-        &mut self, table: &Table, skips: Option<&Skips>, last: usize, mut found: impl FnMut(usize, i32),
+        &mut self, table: &Table, skips: Option<&Lookup>, last: usize, mut found: impl FnMut(usize, i32),
     ) -> Option<bool> {
         let mut at = 1;
         while at <= last {
@@ -271,19 +294,12 @@ impl Reader<'_> {
 
     /// Passes over the coefficients of a block from the one at `at` on.
     #[inline(always)]
-    fn skip(&mut self, table: &Table, skips: &Skips, at: usize) -> Option<()> {
+    fn skip(&mut self, table: &Table, skips: &Lookup, at: usize) -> Option<()> {
         self.refill();
-        self.skip_ready(table, skips, Skipped::from(at))
-    }
-
-    /// The same right after a refill, or after that and a lead whose bits are not counted yet.
-    #[inline(always)]
-    fn skip_ready(&mut self, table: &Table, skips: &Skips, mut skipped: Skipped) -> Option<()> {
-        /// A lead and three skips take 52 bits.
-        const STEPS: u32 = 3;
+        let mut skipped = Skipped::from(at);
         while skipped.coefficients() < 64 {
             for _ in 0..STEPS {
-                let skip = skips.skip(self.place.held);
+                let skip = skips[place(self.place.held)];
                 let next = skipped.and(skip);
                 if !next.is_over() {
                     self.place.held <<= skip.bits();
@@ -309,7 +325,7 @@ impl Reader<'_> {
 
     /// Passes over one symbol. Returns where the block goes on, 64 if it does not.
     #[inline(always)]
-    fn symbol(&mut self, table: &Table, at: usize) -> Option<usize> {
+    pub(super) fn symbol(&mut self, table: &Table, at: usize) -> Option<usize> {
         self.ready();
         let (run, _, end) = self.coefficient(table)?;
         if end { Some(64) } else { Some(at + run + 1) }

@@ -6,8 +6,6 @@ const BROKEN: Reject = Reject::Undecodable("a Huffman table");
 
 /// Most codes are shorter than this, and many together with the bits of their value.
 pub(super) const LOOKUP: u32 = 11;
-/// Skipping sees further: it pays where several symbols fit in.
-pub(super) const SKIP_LOOKUP: u32 = 13;
 
 /// What the next [`LOOKUP`] bits begin with: a symbol (the run of zeros before a coefficient and the
 /// number of bits that its value takes), with the value itself where its bits are among them.
@@ -65,135 +63,6 @@ impl Entry {
     pub(super) fn size(self) -> u32 {
         self.0 >> 16 & 15
     }
-}
-
-/// All symbols that are complete within the next [`SKIP_LOOKUP`] bits, taken together: how many bits they
-/// have, and how many coefficients they stand for. In one number, so that an addition keeps account of both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skip(u16);
-
-impl Skip {
-    const COEFFICIENTS: u32 = 6;
-    const END_OF_BLOCK: u16 = 1 << 15;
-    /// No symbol is complete: no bits, and more coefficients than any block has.
-    pub(super) const NONE: Self = Self(127 << Self::COEFFICIENTS);
-
-    fn new((bits, coefficients): (u32, usize), ends_block: bool) -> Self {
-        let (bits, coefficients) = (bits as u16, (coefficients as u16) << Self::COEFFICIENTS);
-        Self(bits | coefficients | if ends_block { Self::END_OF_BLOCK } else { 0 })
-    }
-
-    #[inline(always)]
-    pub(super) fn bits(self) -> u32 {
-        u32::from(self.0 & 63)
-    }
-
-    #[inline(always)]
-    pub(super) fn ends_block(self) -> bool {
-        self.0 & Self::END_OF_BLOCK != 0
-    }
-}
-
-/// What has been skipped of a block: the bits since the last refill, and the coefficients.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Skipped(u32);
-
-impl Skipped {
-    /// No bits. `coefficients` are those of a block and a run beyond it at most.
-    #[inline(always)]
-    pub(super) fn from(coefficients: usize) -> Self {
-        Self((coefficients as u32) << Skip::COEFFICIENTS)
-    }
-
-    /// Of all skips since a refill, the bits must be below 64.
-    #[inline(always)]
-    pub(super) fn and(self, skip: Skip) -> Self {
-        Self(self.0 + u32::from(skip.0))
-    }
-
-    #[inline(always)]
-    pub(super) fn bits(self) -> u32 {
-        self.0 & 63
-    }
-
-    /// Without those of a skip that ends the block.
-    #[inline(always)]
-    pub(super) fn coefficients(self) -> usize {
-        ((self.0 & u32::from(!Skip::END_OF_BLOCK)) >> Skip::COEFFICIENTS) as usize
-    }
-
-    /// Whether all coefficients are there, the block has ended, or nothing could be skipped.
-    #[inline(always)]
-    pub(super) fn is_over(self) -> bool {
-        self.0 >> (Skip::COEFFICIENTS + 6) != 0
-    }
-}
-
-/// The same at the beginning of a block: a whole difference, its value, and symbols after it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lead(u32);
-
-impl Lead {
-    /// The difference's value.
-    #[inline(always)]
-    pub(super) fn value(self) -> i32 {
-        self.0.cast_signed() >> 16
-    }
-
-    /// [`Skip::NONE`] if not even the difference is complete.
-    #[inline(always)]
-    pub(super) fn skip(self) -> Skip {
-        Skip(self.0 as u16)
-    }
-}
-
-/// Ways past what is not needed of the blocks of one component.
-pub(super) struct Skips {
-    leads: Box<[Lead; 1 << SKIP_LOOKUP]>,
-    skips: Box<[Skip; 1 << SKIP_LOOKUP]>,
-}
-
-impl Skips {
-    pub(super) fn new(dc: &Table, ac: &Table) -> Self {
-        let skip = |next| {
-            let (taken, ends_block) = ac.complete(next, 0);
-            if taken.0 == 0 { Skip::NONE } else { Skip::new(taken, ends_block) }
-        };
-        let lead = |next: u32| {
-            let entry = dc.entries[(next >> (SKIP_LOOKUP - LOOKUP)) as usize];
-            let (bits, value) = if entry.has_value() {
-                (entry.bits(), entry.value())
-            } else {
-                // There are two bits more here than the entry was made with.
-                let bits = entry.bits() + entry.size();
-                if entry.is_unknown() || bits > SKIP_LOOKUP {
-                    return Lead(u32::from(Skip::NONE.0));
-                }
-                let value = next >> (SKIP_LOOKUP - bits) & ((1 << entry.size()) - 1);
-                (bits, extend(value, entry.size()))
-            };
-            let (taken, ends_block) = ac.complete(next, bits);
-            Lead(value.cast_unsigned() << 16 | u32::from(Skip::new(taken, ends_block).0))
-        };
-        Self { leads: all(lead), skips: all(skip) }
-    }
-
-    /// `next` is what comes next, in the highest bits.
-    #[inline(always)]
-    pub(super) fn lead(&self, next: u64) -> Lead {
-        self.leads[(next >> (64 - SKIP_LOOKUP)) as usize]
-    }
-
-    #[inline(always)]
-    pub(super) fn skip(&self, next: u64) -> Skip {
-        self.skips[(next >> (64 - SKIP_LOOKUP)) as usize]
-    }
-}
-
-#[allow(clippy::unnecessary_box_returns, reason = "it is too large for the stack")]
-fn all<T>(entry: impl Fn(u32) -> T) -> Box<[T; 1 << SKIP_LOOKUP]> {
-    let entries: Box<[T]> = (0..1 << SKIP_LOOKUP).map(entry).collect();
-    entries.try_into().unwrap_or_else(|_| unreachable!("there are as many as were counted"))
 }
 
 /// What a table is for.
@@ -256,30 +125,6 @@ impl Table {
     #[inline(always)]
     pub(super) fn entry(&self, next: u64) -> Entry {
         self.entries[(next >> (64 - LOOKUP)) as usize]
-    }
-
-    /// Of [`SKIP_LOOKUP`] bits, of which so many are taken already, those of further whole symbols with
-    /// them; how many coefficients these stand for; and whether they end the block.
-    fn complete(&self, next: u32, taken: u32) -> ((u32, usize), bool) {
-        let (mut bits, mut coefficients) = (taken, 0);
-        loop {
-            // Bits that are not known are 0 here; an entry that would need them is not taken.
-            let rest = (next << bits) & ((1 << SKIP_LOOKUP) - 1);
-            let entry = self.entries[(rest >> (SKIP_LOOKUP - LOOKUP)) as usize];
-            let value = if entry.has_value() { 0 } else { entry.size() };
-            let read = entry.bits() + value;
-            if entry.is_unknown() || bits + read > SKIP_LOOKUP {
-                return ((bits, coefficients), false);
-            }
-            if entry.ends_block() {
-                return ((bits + read, coefficients), true);
-            }
-            if coefficients + entry.run() + 1 > 63 {
-                return ((bits, coefficients), false);
-            }
-            bits += read;
-            coefficients += entry.run() + 1;
-        }
     }
 
     /// The symbol of a code that is longer than [`LOOKUP`]. `None` if there is no such code.
@@ -361,34 +206,6 @@ mod tests {
         assert_eq!((zeros.bits(), zeros.run(), zeros.value()), (12, 15, 0));
         assert_eq!(table.long_entry(u64::MAX), None);
         assert_eq!(table.long_entry(left(0b1110_0000_0001, 12)), None);
-    }
-
-    #[test]
-    fn skipping_takes_all_that_is_complete() {
-        let table = table();
-        let mut counts = [0; 16];
-        counts[1] = 2;
-        let dc = Table::new(&counts, &[2, 12], Class::Dc).unwrap();
-        let skips = Skips::new(&dc, &table);
-        let read = |skip: Skip| {
-            let coefficients = Skipped::from(0).and(skip).coefficients();
-            (skip.bits(), coefficients, skip.ends_block())
-        };
-        // Two coefficients of one bit and the end of the block.
-        assert_eq!(read(skips.skip(left(0b00_01_10, 6))), (6, 2, true));
-        assert_eq!(read(skips.skip(left(0b000_1110_1011_1111, 15))), (10, 5, false));
-        assert_eq!(skips.skip(left(0b1110_0000_0000, 12)), Skip::NONE, "a code of 12 bits");
-        assert_eq!(skips.skip(u64::MAX), Skip::NONE, "no code");
-        // A difference of two bits, then the same.
-        let lead = skips.lead(left(0b00_01_00_01_10, 10));
-        assert_eq!((lead.value(), read(lead.skip())), (-2, (10, 2, true)));
-        let alone = skips.lead(left(0b001_1111_1111_1111, 15));
-        assert_eq!((alone.value(), read(alone.skip())), (3, (4, 0, false)));
-        // 12 bits are one more than entries are made with.
-        let long = Table::new(&counts, &[2, 10], Class::Dc).unwrap();
-        let long = Skips::new(&long, &table).lead(left(0b0110_0000_0000, 12));
-        assert_eq!((long.value(), read(long.skip())), (512, (12, 0, false)));
-        assert_eq!(skips.lead(left(0b01, 2)).skip(), Skip::NONE, "a value of 12 bits");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! tables    DQT, DHT, DRI, SOS         huffman       codes, with runs and values together
-//! bits      unstuffing, restarts       scan          MCUs, blocks, prediction
+//! bits      unstuffing, restarts       skips         several codes at once, without their values
+//! scan      MCUs, blocks, prediction   firsts        the same where a block is one sample
 //! idct      N points in each direction progressive   bands, bit by bit
 //! ```
 //!
@@ -21,11 +22,15 @@
 )]
 
 mod bits;
+mod firsts;
 mod huffman;
 mod idct;
 mod progressive;
 mod scan;
+mod skips;
 mod tables;
+
+use std::rc::Rc;
 
 use crate::container::jpeg::{
     DEFINE_HUFFMAN, DEFINE_QUANTISATION, Frame, Part, Parts, Process, RESTART_INTERVAL, START_OF_SCAN, Whole,
@@ -34,10 +39,10 @@ use crate::limits::Budget;
 use crate::planes::{Plane, Planes};
 use crate::{Header, Reject};
 
-use huffman::Skips;
 use idct::Scale;
 pub(crate) use idct::TRANSPOSED;
 use scan::{Coding, Component};
+use skips::Skips;
 use tables::{ScanHeader, Selected, Tables};
 
 /// Of an interleaved scan, an MCU has at most so many blocks (T.81, B.2.3).
@@ -195,24 +200,23 @@ fn codings<'a>(
     tables: &'a Tables, chosen: &[Selected], components: &'a mut [Component],
 ) -> Result<Vec<Coding<'a>>, Reject> {
     let mut components = components.iter_mut();
-    chosen
-        .iter()
-        .map(|&Selected { id, dc, ac }| {
-            // They stand in the order of the frame (T.81, B.2.3), which is why the search goes on.
-            let component = components.find(|component| component.id == id).ok_or(BROKEN_SCAN)?;
-            let steps = tables.steps.get(component.steps).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
-            let dc = tables.dc.get(dc).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
-            let ac = tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
-            Ok(Coding {
-                multipliers: idct::multipliers(steps, component.scale),
-                skips: (component.scale != Scale::Full).then(|| Skips::new(dc, ac)),
-                dc,
-                ac,
-                predicted: 0,
-                component,
-            })
-        })
-        .collect()
+    let mut codings: Vec<Coding> = Vec::new();
+    for &Selected { id, dc, ac } in chosen {
+        // They stand in the order of the frame (T.81, B.2.3), which is why the search goes on.
+        let component = components.find(|component| component.id == id).ok_or(BROKEN_SCAN)?;
+        let steps = tables.steps.get(component.steps).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
+        let dc = tables.dc.get(dc).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
+        let ac = tables.ac.get(ac).and_then(Option::as_ref).ok_or(MISSING_TABLE)?;
+        let skips = (component.scale != Scale::Full).then(|| {
+            // The chroma components mostly share their tables.
+            let same = |coding: &&Coding| std::ptr::eq(coding.ac, ac);
+            let shared = codings.iter().filter(same).find_map(|coding| coding.skips.clone());
+            shared.unwrap_or_else(|| Rc::new(Skips::new(ac)))
+        });
+        let multipliers = idct::multipliers(steps, component.scale);
+        codings.push(Coding { multipliers, skips, dc, ac, predicted: 0, component });
+    }
+    Ok(codings)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //!
 //! Scans of nothing but coefficients that are not needed are not decoded, see [`needed`].
 
-use super::bits::{Bits, Reader};
+use super::bits::{Bits, Intervals, Reader};
 use super::huffman::Table;
 use super::idct::{self, Scale};
 use super::scan::{Component, NONSENSE};
@@ -325,32 +325,6 @@ impl Scan<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Counts MCUs up to the next restart marker (T.81, B.2.4.4).
-struct Intervals {
-    every: usize,
-    left: usize,
-    over: u8,
-}
-
-impl Intervals {
-    fn new(interval: u16) -> Self {
-        // There are never so many in a picture.
-        let every = if interval == 0 { usize::MAX } else { usize::from(interval) };
-        Self { every, left: every, over: 0 }
-    }
-
-    /// Whether a restart marker was passed.
-    #[inline(always)]
-    fn are_over(&mut self, bits: &mut Bits) -> Result<bool, Reject> {
-        if self.left > 0 {
-            return Ok(false);
-        }
-        bits.restart(self.over)?;
-        (self.left, self.over) = (self.every, self.over.wrapping_add(1));
-        Ok(true)
     }
 }
 

@@ -1,8 +1,12 @@
 //! Sequential scans (T.81, A.2 and F.2): from bits to the samples of each component.
 
-use super::bits::{Bits, Reader};
-use super::huffman::{Skips, Table};
+use std::rc::Rc;
+
+use super::bits::{Bits, Intervals, Reader};
+use super::firsts;
+use super::huffman::Table;
 use super::idct::{self, Scale, TRANSPOSED};
+use super::skips::Skips;
 use crate::Reject;
 use crate::limits::Budget;
 
@@ -28,7 +32,7 @@ pub(super) struct Coding<'a> {
     pub(super) dc: &'a Table,
     pub(super) ac: &'a Table,
     /// Where not all coefficients are needed.
-    pub(super) skips: Option<Skips>,
+    pub(super) skips: Option<Rc<Skips>>,
     pub(super) multipliers: [f32; 64],
     /// The last block's first coefficient (F.1.1.5.1).
     pub(super) predicted: i32,
@@ -45,33 +49,24 @@ pub(super) fn decode(
         [alone] => (alone.component.blocks, false),
         _ => (units, true),
     };
+    if codings.iter().all(|coding| coding.component.scale == Scale::Eighth) {
+        return firsts::decode(data, codings, units, restart_interval, budget);
+    }
     let mut bits = Bits::new(data);
-    let interval = usize::from(restart_interval);
-    let mut until_restart = interval;
-    let mut restarts = 0_u8;
-    let firsts_alone = codings.iter().all(|coding| coding.component.scale == Scale::Eighth);
+    let mut intervals = Intervals::new(restart_interval);
     for y in 0..units.1 {
         budget.still_time()?;
         for x in 0..units.0 {
-            if interval > 0 {
-                if until_restart == 0 {
-                    bits.restart(restarts)?;
-                    restarts = restarts.wrapping_add(1);
-                    for coding in &mut *codings {
-                        coding.predicted = 0;
-                    }
-                    until_restart = interval;
+            if intervals.are_over(&mut bits)? {
+                for coding in &mut *codings {
+                    coding.predicted = 0;
                 }
-                until_restart -= 1;
             }
+            intervals.left -= 1;
             let whole = bits.mcu(|reader| {
                 for coding in &mut *codings {
                     let Component { across, down, .. } = *coding.component;
                     let (across, down) = if interleaved { (across, down) } else { (1, 1) };
-                    if firsts_alone {
-                        coding.firsts(reader, (x * across, across), (y * down, down))?;
-                        continue;
-                    }
                     for block_y in y * down..(y + 1) * down {
                         for block_x in x * across..(x + 1) * across {
                             coding.block(reader, block_x, block_y)?;
@@ -90,32 +85,12 @@ pub(super) fn decode(
 }
 
 impl Coding<'_> {
-    /// Blocks of which one sample each is made, so many from `x` and `y` on.
-    #[inline(always)]
-    fn firsts(
-        &mut self, bits: &mut Reader, (x, across): (usize, usize), (y, down): (usize, usize),
-    ) -> Option<()> {
-        let (dc, ac, skips, multiplier) = (self.dc, self.ac, self.skips.as_ref()?, self.multipliers[0]);
-        let Component { stride, ref mut samples, .. } = *self.component;
-        let mut predicted = self.predicted;
-        for y in y..y + down {
-            for sample in samples.get_mut(y * stride + x..)?.get_mut(..across)? {
-                predicted = predicted.wrapping_add(bits.difference_alone(dc, ac, skips)?);
-                *sample = idct::flat(predicted as f32 * multiplier);
-            }
-        }
-        self.predicted = predicted;
-        Some(())
-    }
-
     fn block(&mut self, bits: &mut Reader, x: usize, y: usize) -> Option<()> {
-        if self.component.scale == Scale::Eighth {
-            return self.firsts(bits, (x, 1), (y, 1));
-        }
         self.predicted = self.predicted.wrapping_add(bits.difference(self.dc)?);
         let first = self.predicted as f32 * self.multipliers[0];
         match self.component.scale {
-            Scale::Eighth | Scale::Quarter => self.transformed(bits, first, x, y, idct::quarter),
+            Scale::Eighth => self.transformed(bits, first, x, y, |block| [[idct::flat(block[0])]]),
+            Scale::Quarter => self.transformed(bits, first, x, y, idct::quarter),
             Scale::Half => self.transformed(bits, first, x, y, idct::half),
             Scale::Full => self.transformed(bits, first, x, y, idct::full),
         }
@@ -128,6 +103,7 @@ impl Coding<'_> {
     ) -> Option<()> {
         let last = const {
             match N {
+                1 => Scale::Eighth.last(),
                 2 => Scale::Quarter.last(),
                 4 => Scale::Half.last(),
                 _ => Scale::Full.last(),
@@ -136,9 +112,10 @@ impl Coding<'_> {
         let mut block: idct::Block = [0.0; 64];
         block[0] = first;
         let multipliers = &self.multipliers;
-        let any = bits.coefficients(self.ac, self.skips.as_ref(), last, |at, value| {
-            block[usize::from(TRANSPOSED[at & 63] & 63)] = value as f32 * multipliers[at & 63];
-        })?;
+        let any =
+            bits.coefficients(self.ac, self.skips.as_deref().map(Skips::lookup), last, |at, value| {
+                block[usize::from(TRANSPOSED[at & 63] & 63)] = value as f32 * multipliers[at & 63];
+            })?;
         let rows = if any { transform(&block) } else { [[idct::flat(first); N]; N] };
         let Component { stride, ref mut samples, .. } = *self.component;
         let target = samples.get_mut(y * N * stride + x * N..)?;

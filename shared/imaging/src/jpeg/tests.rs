@@ -11,6 +11,7 @@ use zune_core::options::DecoderOptions;
 use super::*;
 use crate::container::jpeg::whole;
 
+mod firsts;
 mod progression;
 
 const PHOTOGRAPH: &[u8] = include_bytes!("../../tests/fixtures/gps/DSCN0021.jpg");
