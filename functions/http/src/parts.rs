@@ -1,5 +1,7 @@
 //! An upload under way: its parts signed, listed and joined, or the whole given up.
 
+use std::collections::BTreeSet;
+
 use lambda_http::Request;
 use shared::domain::error::{FindImageError, JoinPartsError};
 use shared::domain::image::Image;
@@ -37,18 +39,20 @@ fn over() -> Problem {
     Problem::gone("The upload is over: completed, aborted or out of time. Reserve a new one if need be.")
 }
 
-/// Where to send these parts.
+/// Where to send these parts, in their order and each once, however often it is named: so there are no more than the
+/// upload has parts.
 pub async fn sign_parts(
     images: &impl FindImage, uploads: &impl SignPart, clock: &impl Clock, caller: &Caller,
     upload: (ImageId, UploadId), numbers: &[u16],
 ) -> Result<Vec<PartTarget>, Problem> {
     let (image, multipart) = find_parts(images, caller, upload).await?;
     let last = multipart.parts(image.declared.bytes);
+    let numbers: BTreeSet<_> = numbers.iter().copied().collect();
+    if !numbers.iter().all(|number| (1..=last).contains(number)) {
+        return Err(Problem::invalid_request(format!("The parts of this upload are 1 to {last}.")));
+    }
     let mut targets = Vec::with_capacity(numbers.len());
-    for &number in numbers {
-        if !(1..=last).contains(&number) {
-            return Err(Problem::invalid_request(format!("The parts of this upload are 1 to {last}.")));
-        }
+    for number in numbers {
         targets.push(uploads.sign_part(&image, &multipart, number, clock.now()).await?);
     }
     Ok(targets)
