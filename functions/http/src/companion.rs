@@ -58,14 +58,15 @@ impl NewFile {
         Ok(file)
     }
 
-    /// Checks it. Uppy does not say how large a file is unless the page makes it a field of the file: then
-    /// as much is reserved as an upload may have.
+    /// Checks it. Uppy does not say how large a file is unless the page makes it a field of the file. If not,
+    /// as much is reserved as an upload may have, with this token.
     pub fn check(self, caller: &Caller) -> Result<Announced, Problem> {
         let size = match self.metadata.get("size") {
             None | Some(Value::Null) => None,
             Some(size) => Some(number(size).ok_or_else(|| wrong("size", &"must be the size of the file"))?),
         };
-        let declared = declared(self.content_type.unwrap_or_default(), size.unwrap_or(MAXIMUM_BYTES))?;
+        let most = caller.grant().and_then(|(_, grant)| grant.max_bytes).unwrap_or(MAXIMUM_BYTES);
+        let declared = declared(self.content_type.unwrap_or_default(), size.unwrap_or(most))?;
         let field = |name: &str| match self.metadata.get(name) {
             Some(Value::String(text)) if !text.trim().is_empty() => Some(text.as_str()),
             _ => None,

@@ -104,6 +104,23 @@ impl World {
         self
     }
 
+    /// As Uppy cuts it: the parts have any size.
+    pub fn cut_freely(self) -> Self {
+        self.changed(|image| {
+            let multipart =
+                image.multipart.clone().map(|multipart| Multipart { part_bytes: None, ..multipart });
+            Image { multipart, ..image.clone() }
+        })
+    }
+
+    /// One byte less was announced.
+    pub fn announced_smaller(self) -> Self {
+        self.changed(|image| {
+            let declared = Declared { bytes: image.declared.bytes - 1, ..image.declared.clone() };
+            Image { declared, ..image.clone() }
+        })
+    }
+
     /// S3 knows of no such upload.
     pub fn given_up(mut self) -> Self {
         *self.parts.get_mut().unwrap() = None;
@@ -118,7 +135,7 @@ impl World {
 
     /// The upload was aborted.
     pub fn failed(self) -> Self {
-        self.changed(|image| image.abandon(image.upload, Time::from_secs(NOW)).unwrap().unwrap().image)
+        self.changed(|image| image.abandon(image.upload, "", Time::from_secs(NOW)).unwrap().unwrap().image)
     }
 
     /// The picture can be served.

@@ -61,6 +61,14 @@ pub enum PartsError {
     /// One that is not the last is smaller than S3 takes.
     #[error("part {0} is too small")]
     TooSmall(u16),
+    /// Together they are more than was announced.
+    #[error("the parts have {stored} bytes, and {declared} were announced")]
+    TooLarge {
+        /// How many bytes the parts have.
+        stored: u64,
+        /// How many there should be.
+        declared: u64,
+    },
 }
 
 /// Why an upload cannot be aborted: its bytes have arrived.
@@ -85,6 +93,11 @@ impl Multipart {
     pub fn joined(
         &self, declared: u64, sent: Option<&[SentPart]>, stored: Vec<Part>,
     ) -> Result<Vec<Part>, PartsError> {
+        // Parts of our plan are held to their sizes as they are sent. Others are whatever the client likes.
+        let bytes = stored.iter().map(|part| part.bytes).sum();
+        if bytes > declared {
+            return Err(PartsError::TooLarge { stored: bytes, declared });
+        }
         let parts = match sent {
             None => stored,
             Some(sent) => named(sent, &stored)?,
@@ -158,14 +171,10 @@ impl Image {
         self.multipart.as_ref().filter(|multipart| multipart.upload == upload)
     }
 
-    /// Gives up an upload whose bytes have not arrived. `None` if nobody waits for them any more.
-    pub fn abandon(&self, upload: UploadId, now: Time) -> Result<Option<Change>, Arrived> {
+    /// Gives up an upload whose bytes have not arrived, and says why. `None` if nobody waits for them any more.
+    pub fn abandon(&self, upload: UploadId, why: &str, now: Time) -> Result<Option<Change>, Arrived> {
         if self.awaits(upload) {
-            let failure = Failure {
-                code: ABORTED.into(),
-                detail: "The upload was aborted. Reserve a new one to send the picture.".into(),
-                retryable: false,
-            };
+            let failure = Failure { code: ABORTED.into(), detail: why.into(), retryable: false };
             return Ok(Some(self.fail(failure, now)));
         }
         match &self.state {
@@ -268,6 +277,17 @@ mod tests {
         for order in [&[2, 1][..], &[1, 1, 2]] {
             let joined = free().joined(PART_BYTES + 3, Some(&sent(order)), stored.clone());
             assert_eq!(joined, Err(PartsError::OutOfOrder));
+        }
+    }
+
+    #[test]
+    fn parts_that_are_more_than_was_announced_are_not_joined() {
+        let stored = vec![part(1, SMALLEST_PART), part(2, 3)];
+        let too_large = Err(PartsError::TooLarge { stored: SMALLEST_PART + 3, declared: SMALLEST_PART + 2 });
+        for sent in [None, Some(sent(&[1])), Some(sent(&[1, 2]))] {
+            let joined = |declared| free().joined(declared, sent.as_deref(), stored.clone());
+            assert_eq!(joined(SMALLEST_PART + 2), too_large);
+            assert!(joined(SMALLEST_PART + 3).is_ok());
         }
     }
 

@@ -31,6 +31,17 @@ pub enum Patched<T> {
     Given(T),
 }
 
+impl<T> Patched<T> {
+    /// What the field is afterwards, if it was `kept`; without it, it is `removed`.
+    pub fn of(self, kept: T, removed: T) -> T {
+        match self {
+            Self::Kept => kept,
+            Self::Removed => removed,
+            Self::Given(value) => value,
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patched<T> {
     fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(field)?.map_or(Self::Removed, Self::Given))

@@ -329,6 +329,10 @@ impl From<PartsError> for Problem {
                     "These parts have not arrived, or not as you say: {numbers}. Send them and complete again."
                 ))
             }
+            PartsError::TooLarge { stored, declared } => Self::too_large(format!(
+                "The parts have {stored} bytes together, and {declared} were announced. They are deleted: reserve a \
+                 new upload, for as many bytes as the file has."
+            )),
             PartsError::TooSmall(number) => Self::conflict(format!(
                 "Part {number} is too small: all but the last have 5 MiB at least. Send it again."
             )),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FieldError, Problem};
+use super::{FieldError, Patched, Problem};
 use crate::domain::issuer::{InvalidIssuer, Issuer, Reach};
 use crate::domain::project::Settings;
 use crate::domain::quota::Limits;
@@ -39,36 +39,48 @@ impl<'a> ProjectView<'a> {
     }
 }
 
-/// What a request says of a project's settings; what it does not name stays.
+/// What a request says of a project's settings; what it does not name stays, and what is `null` is as it is for a
+/// new project.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsPatch {
-    keep_location: Option<bool>,
-    keep_copyright: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    keep_location: Patched<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    keep_copyright: Patched<bool>,
 }
 
 impl SettingsPatch {
     /// The settings as the request wants them.
     pub fn apply(self, to: Settings) -> Settings {
+        let new = Settings::default();
         Settings {
-            keep_location: self.keep_location.unwrap_or(to.keep_location),
-            keep_copyright: self.keep_copyright.unwrap_or(to.keep_copyright),
+            keep_location: self.keep_location.of(to.keep_location, new.keep_location),
+            keep_copyright: self.keep_copyright.of(to.keep_copyright, new.keep_copyright),
         }
     }
 }
 
-/// What a request says of a project's limits; what it does not name stays.
+/// What a request says of a project's limits; what it does not name stays, and what is `null` is as it is for a
+/// new project.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsPatch {
-    bytes: Option<u64>,
-    images: Option<u64>,
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    bytes: Patched<u64>,
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    images: Patched<u64>,
 }
 
 impl LimitsPatch {
     /// The limits as the request wants them.
     pub fn apply(self, to: Limits) -> Limits {
-        Limits { bytes: self.bytes.unwrap_or(to.bytes), images: self.images.unwrap_or(to.images) }
+        let new = Limits::default();
+        Limits { bytes: self.bytes.of(to.bytes, new.bytes), images: self.images.of(to.images, new.images) }
     }
 }
 

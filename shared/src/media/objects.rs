@@ -1,8 +1,10 @@
 //! Objects: read, stored and erased.
 
 use std::future::Future;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
@@ -19,6 +21,13 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// The name under which an object knows the hash of its bytes.
 const SHA256: &str = "sha256";
+
+/// For requests in which a picture is written, or copied within S3: these take longer than an answer. The body of
+/// one that is read is on its way after the answer, and not held to its time.
+fn patiently() -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20));
+    aws_sdk_s3::Config::builder().timeout_config(timeouts.disable_operation_timeout().build())
+}
 
 /// Reads what a client uploaded.
 pub trait ReadUpload {
@@ -190,6 +199,8 @@ impl UploadOriginal for Media {
             .copy_source(format!("{}/{key}", self.buckets.originals))
             .bucket(&self.buckets.uploads)
             .key(keys::upload(image.project, image.id, upload))
+            .customize()
+            .config_override(patiently())
             .send()
             .await
             .map_err(|e| unavailable("upload_original", e))?;
@@ -209,6 +220,8 @@ impl AnnounceUpload for Media {
             // S3 copies nothing onto itself that is not another object afterwards.
             .metadata_directive(MetadataDirective::Replace)
             .content_type(&image.declared.content_type)
+            .customize()
+            .config_override(patiently())
             .send()
             .await;
         match copied {
@@ -243,7 +256,8 @@ impl CopyVariants for Media {
                 continue;
             }
             let copy = self.client.copy_object().bucket(bucket).copy_source(format!("{bucket}/{key}"));
-            match copy.key(format!("{to}{name}")).send().await {
+            let copy = copy.key(format!("{to}{name}")).customize().config_override(patiently());
+            match copy.send().await {
                 Ok(_) => {}
                 // Carried over by somebody else, or erased, since it was listed.
                 Err(error) if error.code() == Some("NoSuchKey") => {}
@@ -273,6 +287,8 @@ impl StoreOriginal for Media {
             // What a purge asks the table by whether somebody refers to the object.
             .metadata(SHA256, &original.sha256)
             .body(ByteStream::from(bytes))
+            .customize()
+            .config_override(patiently())
             .send()
             .await
             .map_err(|e| unavailable(OPERATION, e))?;
@@ -291,6 +307,8 @@ impl StoreVariant for Media {
             .content_type(media_type)
             .cache_control(FOR_EVER)
             .body(ByteStream::from(bytes))
+            .customize()
+            .config_override(patiently())
             .send()
             .await
             .map_err(|e| unavailable("store_variant", e))?;

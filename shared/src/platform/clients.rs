@@ -35,6 +35,11 @@ impl HttpClient for LazyClient {
     }
 }
 
+/// How long one attempt may take, and all of them together: less than the ten seconds that the gateway's functions
+/// live, so that whoever waits gets an answer. What moves a picture has longer, see `media`.
+const ATTEMPT: Duration = Duration::from_secs(3);
+const OPERATION: Duration = Duration::from_secs(8);
+
 /// Who signs: the role whose credentials Lambda puts into the environment.
 pub fn credentials() -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
@@ -53,7 +58,8 @@ pub fn config(region: String) -> SdkConfig {
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(2))
-                .operation_attempt_timeout(Duration::from_secs(20))
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
                 .build(),
         )
         .build()
@@ -73,4 +79,21 @@ pub fn s3(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_s3::Client {
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     config.set_endpoint_url(endpoint.map(str::to_owned));
     aws_sdk_s3::Client::from_conf(config.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_does_not_answer_is_tried_again_and_given_up_while_the_function_lives() {
+        let template = include_str!("../../../template.yaml");
+        let shortest =
+            template.lines().filter_map(|line| line.trim().strip_prefix("Timeout: ")?.parse().ok()).min();
+        let config = config("eu-west-1".into());
+        let timeouts = config.timeout_config().unwrap();
+        let (attempt, operation) = (timeouts.operation_attempt_timeout(), timeouts.operation_timeout());
+        assert!(attempt.unwrap() * 2 < operation.unwrap());
+        assert!(operation.unwrap() < Duration::from_secs(shortest.unwrap()));
+    }
 }

@@ -53,11 +53,24 @@ pub struct Issuers<D> {
     known: Mutex<HashMap<String, Known>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Known {
-    keys: Arc<SigningKeys>,
-    fetched_at: Time,
-    asked_at: Time,
+    /// What it answered last, and when.
+    keys: Option<(Arc<SigningKeys>, Time)>,
+    /// When it last did not answer, if nothing better came since.
+    failed_at: Option<Time>,
+}
+
+impl Known {
+    fn asked_at(&self) -> Option<Time> {
+        self.keys.as_ref().map(|(_, fetched_at)| *fetched_at).max(self.failed_at)
+    }
+
+    /// The keys, if they are younger than that.
+    fn within(&self, age: Duration, now: Time) -> Option<Arc<SigningKeys>> {
+        let young = |(_, fetched_at): &&(_, Time)| now.since(*fetched_at) < age;
+        self.keys.as_ref().filter(young).map(|(keys, _)| Arc::clone(keys))
+    }
 }
 
 #[derive(Deserialize)]
@@ -72,14 +85,15 @@ impl<D> Issuers<D> {
         Self { documents, reach, known: Mutex::default() }
     }
 
-    fn known(&self, issuer: &str) -> Option<Known> {
-        self.known.lock().expect("nothing panics while holding this lock").get(issuer).cloned()
+    fn known(&self, issuer: &str) -> Known {
+        let all = self.known.lock().expect("nothing panics while holding this lock");
+        all.get(issuer).cloned().unwrap_or_default()
     }
 
     fn remember(&self, issuer: &str, known: Known) {
         let mut all = self.known.lock().expect("nothing panics while holding this lock");
         if all.len() >= REMEMBERED && !all.contains_key(issuer) {
-            let oldest = all.iter().min_by_key(|(_, known)| known.asked_at).map(|(name, _)| name.clone());
+            let oldest = all.iter().min_by_key(|(_, known)| known.asked_at()).map(|(name, _)| name.clone());
             oldest.and_then(|oldest| all.remove(&oldest));
         }
         all.insert(issuer.to_owned(), known);
@@ -111,33 +125,32 @@ impl<D: FetchDocument + Sync> FindSigningKeys for Issuers<D> {
         &self, issuer: &str, key: Option<&str>, now: Time,
     ) -> Result<Arc<SigningKeys>, Unavailable> {
         let known = self.known(issuer);
-        if let Some(known) = &known {
-            let age = now.since(known.fetched_at);
-            let good = age < FRESH_FOR && key.is_none_or(|key| known.keys.has(key));
-            let lately = now.since(known.asked_at) < ASKED_EVERY && age < BELIEVED_FOR;
-            if good || lately {
-                return Ok(Arc::clone(&known.keys));
-            }
+        let has = |keys: &Arc<SigningKeys>| key.is_none_or(|key| keys.has(key));
+        let good = known.within(FRESH_FOR, now).filter(has);
+        // Who answered lately has no key that we do not know.
+        if let Some(keys) = good.or_else(|| known.within(ASKED_EVERY, now)) {
+            return Ok(keys);
         }
-        match (self.fetch(issuer).await, known) {
-            (Ok(keys), _) => {
-                let keys = Arc::new(keys);
-                self.remember(issuer, Known { keys: Arc::clone(&keys), fetched_at: now, asked_at: now });
-                Ok(keys)
-            }
-            // Keys that are known go on being good, for a while. One that is not known may be new, so nothing
-            // can be said of it.
-            (Err(error), Some(known)) if now.since(known.fetched_at) < BELIEVED_FOR => {
-                if key.is_some_and(|key| !known.keys.has(key)) {
-                    return Err(error);
+        let error = if known.failed_at.is_some_and(|failed_at| now.since(failed_at) < ASKED_EVERY) {
+            Unavailable::new(OPERATION, "the issuer did not answer a moment ago")
+        } else {
+            match self.fetch(issuer).await {
+                Ok(keys) => {
+                    let keys = Arc::new(keys);
+                    let known = Known { keys: Some((Arc::clone(&keys), now)), failed_at: None };
+                    self.remember(issuer, known);
+                    return Ok(keys);
                 }
-                tracing::warn!(issuer, cause = super::chain(&error), "keys could not be fetched again");
-                let keys = Arc::clone(&known.keys);
-                self.remember(issuer, Known { asked_at: now, ..known });
-                Ok(keys)
+                Err(error) => {
+                    tracing::warn!(issuer, cause = super::chain(&error), "keys could not be fetched");
+                    self.remember(issuer, Known { failed_at: Some(now), ..known.clone() });
+                    error
+                }
             }
-            (Err(error), _) => Err(error),
-        }
+        };
+        // Keys that are known go on being good, for a while. One that is not known may be new, so nothing
+        // can be said of it.
+        known.within(BELIEVED_FOR, now).filter(has).ok_or(error)
     }
 }
 
@@ -223,6 +236,7 @@ mod tests {
     struct Pages {
         keys: Mutex<Vec<&'static str>>,
         down: Mutex<bool>,
+        asked: AtomicUsize,
         named: Option<&'static str>,
         keys_at: Option<&'static str>,
         fetched: AtomicUsize,
@@ -232,6 +246,7 @@ mod tests {
 
     impl FetchDocument for Pages {
         async fn fetch_document(&self, url: &str) -> Result<Bytes, Unavailable> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
             if *self.down.lock().unwrap() {
                 return Err(Unavailable::new(OPERATION, "refused"));
             }
@@ -296,14 +311,29 @@ mod tests {
         assert!(has(&issuers, "a", 3599).await.unwrap());
         assert!(has(&issuers, "a", 3600).await.is_err());
         *issuers.documents.down.lock().unwrap() = false;
-        assert!(has(&issuers, "a", 3601).await.unwrap());
+        assert!(has(&issuers, "a", 3630).await.unwrap());
     }
 
     #[tokio::test]
-    async fn an_issuer_that_was_never_reached_is_an_error_each_time() {
+    async fn an_outage_is_no_denial_of_a_key_that_may_be_new_however_often_it_is_asked_for() {
+        let issuers = issuers(Pages::default());
+        assert!(has(&issuers, "a", 0).await.unwrap());
+        *issuers.documents.down.lock().unwrap() = true;
+        for secs in [60, 61, 89, 90, 700, 701] {
+            assert!(has(&issuers, "b", secs).await.is_err(), "at {secs}");
+            assert!(has(&issuers, "a", secs).await.unwrap(), "at {secs}");
+        }
+        issuers.documents.keys.lock().unwrap().push("b");
+        *issuers.documents.down.lock().unwrap() = false;
+        assert!(has(&issuers, "b", 730).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_does_not_answer_is_an_error_each_time_and_seldom_asked() {
         let issuers = issuers(Pages { down: Mutex::new(true), ..Pages::default() });
-        for secs in [0, 1, 60] {
+        for (secs, times) in [(0, 1), (1, 1), (29, 1), (30, 2), (59, 2), (60, 3)] {
             assert!(has(&issuers, "a", secs).await.is_err());
+            assert_eq!(issuers.documents.asked.load(Ordering::Relaxed), times, "at {secs}");
         }
     }
 

@@ -57,9 +57,10 @@ pub async fn change_image<Refusal: std::fmt::Debug>(
             Ok(()) => return Ok(change.image),
             Err(CommitError::Conflict) => {}
             Err(CommitError::Repeated(record)) => return Err(ChangeError::Repeated(record)),
-            // Tokens are used for reservations alone, which are no changes.
-            Err(CommitError::QuotaExceeded | CommitError::TokenSpent) => {
-                return Err(ChangeError::QuotaExceeded);
+            Err(CommitError::QuotaExceeded) => return Err(ChangeError::QuotaExceeded),
+            // Tokens are used for reservations alone, which are no changes: there is nothing to tell the caller.
+            Err(spent @ CommitError::TokenSpent) => {
+                return Err(ChangeError::Unavailable(Unavailable::new("change_image", spent)));
             }
             Err(CommitError::OriginalMoved) => return Err(ChangeError::OriginalMoved),
             Err(CommitError::Unavailable(e)) => return Err(ChangeError::Unavailable(e)),
@@ -158,4 +159,45 @@ pub async fn edit_image(
         ChangeError::Contended | ChangeError::OriginalMoved => EditImageError::Contended,
         ChangeError::Unavailable(error) => EditImageError::Unavailable(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::details::Details;
+    use crate::domain::image::{Declared, NewImage};
+    use crate::domain::{Time, UploadId, Visibility};
+
+    /// A table that takes no change.
+    struct Table(Image, fn() -> CommitError);
+
+    impl FindImage for Table {
+        async fn find_image(&self, _: ProjectId, _: ImageId) -> Result<Image, FindImageError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    impl CommitImage for Table {
+        async fn commit_image(&self, _: Option<&Image>, _: &Change, _: EventId) -> Result<(), CommitError> {
+            Err(self.1())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_used_up_is_not_taken_for_a_quota() {
+        let declared = Declared { content_type: "image/jpeg".into(), bytes: 10 };
+        let details = Details::default();
+        let new = NewImage { declared, visibility: Visibility::Private, owner: None, details };
+        let (id, upload, project) =
+            (ImageId::new(1.into()), UploadId::new(2.into()), ProjectId::new(3.into()));
+        let reserved = Image::reserve(id, upload, project, new, Time::from_secs(0));
+        let changed = async |error| {
+            let table = Table(reserved.image.clone(), error);
+            let decide = |_: &Image| Ok::<_, BeingPurged>(Some(reserved.clone()));
+            change_image(&table, (project, id), EventId::new(4.into()), decide).await.unwrap_err()
+        };
+        assert!(matches!(changed(|| CommitError::QuotaExceeded).await, ChangeError::QuotaExceeded));
+        assert!(matches!(changed(|| CommitError::TokenSpent).await, ChangeError::Unavailable(_)));
+        assert!(matches!(changed(|| CommitError::Conflict).await, ChangeError::Contended));
+    }
 }

@@ -2,17 +2,13 @@
 
 use std::future::Future;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-
 use super::item::{Item, decode, encode, number, primary_key, unavailable};
-use super::transaction::{Expression, Part, Transaction};
+use super::transaction::{Cancelled, Expression, Part, Transaction};
 use super::{Store, keys};
 use crate::domain::idempotency::{Attempt, REMEMBERED_FOR, Record};
 use crate::domain::{Time, Unavailable};
 
 const SORT_KEY: &str = "IDEM";
-const UNLESS_THERE_IS_ONE: &str = "attribute_not_exists(PK) OR expires_at <= :now";
 
 /// Finds out whether an attempt was made before.
 pub trait RecallAttempt {
@@ -39,33 +35,23 @@ pub trait FinishAttempt {
 impl RecordAttempt for Store {
     async fn record_attempt(&self, record: &Record, now: Time) -> Result<Option<Record>, Unavailable> {
         const OPERATION: &str = "record_attempt";
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(row(record)?))
-            .condition_expression(UNLESS_THERE_IS_ONE)
-            .expression_attribute_values(":now", number(u64::try_from(now.as_secs()).unwrap_or(0)))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    decode(OPERATION, failed.item().cloned().unwrap_or_default()).map(Some)
-                }
-                _ => Err(unavailable(OPERATION, error)),
-            },
+        let condition = unless_there_is_one(now.as_secs());
+        match self.put_record(OPERATION, record, Some(condition)).await {
+            Ok(()) => Ok(None),
+            Err(Cancelled::By(_, there)) => decode(OPERATION, there).map(Some),
+            Err(Cancelled::Contended) => Err(Unavailable::new(OPERATION, "others kept writing")),
+            Err(Cancelled::Unavailable(error)) => Err(error),
         }
     }
 }
 
 impl FinishAttempt for Store {
     async fn finish_attempt(&self, record: &Record) -> Result<(), Unavailable> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(row(record)?));
-        put.send().await.map_err(|e| unavailable("finish_attempt", e))?;
-        Ok(())
+        const OPERATION: &str = "finish_attempt";
+        self.put_record(OPERATION, record, None).await.map_err(|cancelled| match cancelled {
+            Cancelled::By(..) | Cancelled::Contended => Unavailable::new(OPERATION, "others kept writing"),
+            Cancelled::Unavailable(error) => error,
+        })
     }
 }
 
@@ -86,14 +72,29 @@ impl RecallAttempt for Store {
     }
 }
 
+impl Store {
+    /// Puts a record by itself. A transaction may be writing it at this moment.
+    async fn put_record(
+        &self, operation: &'static str, record: &Record, condition: Option<Expression>,
+    ) -> Result<(), Cancelled> {
+        let mut transaction = Transaction::new(&self.table, operation);
+        let put = row(record).and_then(|item| transaction.put(Part::Record, item, condition));
+        put.map_err(Cancelled::Unavailable)?;
+        transaction.send(&self.client).await
+    }
+}
+
 /// Keeps the record of an attempt, unless there is one.
 pub fn record(transaction: &mut Transaction<'_>, record: &Record) -> Result<(), Unavailable> {
     let item = row(record)?;
     // The table deletes what has expired late.
     let now = record.expires_at.saturating_sub(i64::try_from(REMEMBERED_FOR.as_secs()).unwrap_or(0));
-    let condition =
-        Expression::new(UNLESS_THERE_IS_ONE).value(":now", number(u64::try_from(now).unwrap_or(0)));
-    transaction.put(Part::Record, item, Some(condition))
+    transaction.put(Part::Record, item, Some(unless_there_is_one(now)))
+}
+
+fn unless_there_is_one(now: i64) -> Expression {
+    Expression::new("attribute_not_exists(PK) OR expires_at <= :now")
+        .value(":now", number(u64::try_from(now).unwrap_or(0)))
 }
 
 fn row(record: &Record) -> Result<Item, Unavailable> {

@@ -100,6 +100,15 @@ fn reserved() -> Change {
     Image::reserve(id, upload, project, new, at(0))
 }
 
+fn attempt() -> Attempt {
+    Attempt {
+        project: ProjectId::new(Ulid(3)),
+        key: "a".parse().unwrap(),
+        caller: "key_1".into(),
+        fingerprint: "ff".into(),
+    }
+}
+
 fn picture() -> Picture {
     let (preset, format) = (PresetName::W160, VariantFormat::Webp);
     Picture {
@@ -381,7 +390,9 @@ async fn a_change_without_event_and_due_entry_costs_one_plain_write() {
 async fn a_race_that_was_lost_is_told_from_an_outage() {
     for (answer, conflict, throttled) in [
         (cancelled(&["ConditionalCheckFailed", "None", "None"]), true, false),
-        (cancelled(&["ThrottlingError", "None", "None"]), false, false),
+        (cancelled(&["ThrottlingError", "None", "None"]), false, true),
+        (cancelled(&["None", "ProvisionedThroughputExceeded", "None"]), false, true),
+        (cancelled(&["None", "ValidationError", "None"]), false, false),
         (refused("ProvisionedThroughputExceededException"), false, true),
         (refused("ThrottlingException"), false, true),
         (refused("ResourceNotFoundException"), false, false),
@@ -532,13 +543,7 @@ async fn a_quota_is_asked_in_the_transaction_that_uses_it_up() {
 
 #[tokio::test]
 async fn a_request_that_took_effect_is_told_from_its_record() {
-    let attempt = Attempt {
-        project: ProjectId::new(Ulid(3)),
-        key: "a".parse().unwrap(),
-        caller: "key_1".into(),
-        fingerprint: "ff".into(),
-    };
-    let record = attempt.done(vec![IMAGE.into()], at(0));
+    let record = attempt().done(vec![IMAGE.into()], at(0));
     let change = reserved().once(Some(record.clone()));
     let wire = Wire::default();
     commit(&wire, None, &change).await.unwrap();
@@ -562,6 +567,27 @@ async fn a_transaction_that_meets_another_is_sent_again() {
     assert_eq!(wire.sent().len(), 3);
     let wire = Wire::answering(std::iter::repeat_with(met).take(5));
     assert!(matches!(commit(&wire, None, &reserved()).await, Err(CommitError::Conflict)));
+}
+
+#[tokio::test]
+async fn a_write_that_met_a_transaction_is_sent_again() {
+    let met = || refused("TransactionConflictException");
+    let before = reserved().image;
+    let image = Image { revision: 1, ..before.clone() };
+    let change = Change { image, event: None, within: None, once: None, spends: None };
+    let wire = Wire::answering([met(), met()]);
+    commit(&wire, Some(&before), &change).await.unwrap();
+    assert_eq!(wire.sent().len(), 3);
+    let wire = Wire::answering(std::iter::repeat_with(met).take(5));
+    assert!(matches!(commit(&wire, Some(&before), &change).await, Err(CommitError::Conflict)));
+
+    let (record, now) = (attempt().done(vec![], at(0)), at(0));
+    let wire = Wire::answering([met()]);
+    assert_eq!(wire.store().record_attempt(&record, now).await.unwrap(), None);
+    assert_eq!(wire.sent().len(), 2);
+    let wire = Wire::answering([met()]);
+    wire.store().finish_attempt(&record).await.unwrap();
+    assert_eq!(wire.sent().len(), 2);
 }
 
 #[tokio::test]

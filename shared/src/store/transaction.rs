@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use rand::Rng as _;
 
 use super::item::{Item, unavailable};
@@ -147,32 +150,43 @@ impl<'a> Transaction<'a> {
 
     /// Writes everything, or nothing.
     ///
-    /// Two transactions that meet at one item are no decision about either: DynamoDB refuses one, and the SDK
-    /// does not send it again.
+    /// Two transactions that meet at one item, or a transaction and a write, are no decision about either:
+    /// DynamoDB refuses one, and the SDK does not send it again.
     pub async fn send(self, client: &Client) -> Result<(), Cancelled> {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..ATTEMPTS {
+            match self.send_once(client).await {
+                Err(Cancelled::Contended) => {}
+                sent => return sent,
+            }
+            let jitter = rand::rng().random_range(0..=wait.as_millis());
+            tokio::time::sleep(wait / 2 + Duration::from_millis(u64::try_from(jitter).unwrap_or(0))).await;
+            wait *= 2;
+        }
+        self.send_once(client).await
+    }
+
+    async fn send_once(&self, client: &Client) -> Result<(), Cancelled> {
         // A transaction costs twice what its writes cost.
         if let [write] = self.writes.as_slice()
             && let Some(put) = write.put()
         {
             return self.put_alone(client, put).await;
         }
-        let mut wait = FIRST_WAIT;
-        for attempt in 1..=ATTEMPTS {
-            let sent =
-                client.transact_write_items().set_transact_items(Some(self.writes.clone())).send().await;
-            let Err(error) = sent else { return Ok(()) };
-            match self.why(&error) {
-                Some(Cancelled::Contended) if attempt < ATTEMPTS => {
-                    let jitter = rand::rng().random_range(0..=wait.as_millis());
-                    tokio::time::sleep(wait / 2 + Duration::from_millis(u64::try_from(jitter).unwrap_or(0)))
-                        .await;
-                    wait *= 2;
-                }
-                Some(cancelled) => return Err(cancelled),
-                None => return Err(Cancelled::Unavailable(unavailable(self.operation, error))),
-            }
+        match client.transact_write_items().set_transact_items(Some(self.writes.clone())).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.why(&error).unwrap_or_else(|| {
+                // A transaction that is throttled is a cancelled one.
+                let throttled = cancellation_reasons(&error).iter().any(|reason| {
+                    matches!(reason.code(), Some("ThrottlingError" | "ProvisionedThroughputExceeded"))
+                });
+                let unavailable = unavailable(self.operation, error);
+                Cancelled::Unavailable(Unavailable {
+                    throttled: throttled || unavailable.throttled,
+                    ..unavailable
+                })
+            })),
         }
-        Err(Cancelled::Contended)
     }
 
     async fn put_alone(&self, client: &Client, put: &Put) -> Result<(), Cancelled> {
@@ -183,23 +197,23 @@ impl<'a> Transaction<'a> {
             .set_condition_expression(put.condition_expression().map(str::to_owned))
             .set_expression_attribute_names(put.expression_attribute_names().cloned())
             .set_expression_attribute_values(put.expression_attribute_values().cloned())
+            .set_return_values_on_condition_check_failure(
+                put.return_values_on_condition_check_failure().cloned(),
+            )
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Err(Cancelled::By(self.parts[0], Item::new()))
+        let Err(error) = sent else { return Ok(()) };
+        Err(match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Cancelled::By(self.parts[0], failed.item().cloned().unwrap_or_default())
             }
-            Err(error) => Err(Cancelled::Unavailable(unavailable(self.operation, error))),
-        }
+            Some(PutItemError::TransactionConflictException(_)) => Cancelled::Contended,
+            _ => Cancelled::Unavailable(unavailable(self.operation, error)),
+        })
     }
 
     fn why(&self, error: &SdkError<TransactWriteItemsError>) -> Option<Cancelled> {
-        let SdkError::ServiceError(context) = error else { return None };
-        let TransactWriteItemsError::TransactionCanceledException(cancelled) = context.err() else {
-            return None;
-        };
-        let reasons = || self.parts.iter().zip(cancelled.cancellation_reasons());
+        let reasons = || self.parts.iter().zip(cancellation_reasons(error));
         // The record comes first: a request that took effect is answered from it, whatever happened since.
         let failed = |part: Part| {
             let mut failed = reasons()
@@ -214,6 +228,16 @@ impl<'a> Transaction<'a> {
                 let met = reasons().any(|(_, reason)| reason.code() == Some("TransactionConflict"));
                 met.then_some(Cancelled::Contended)
             })
+    }
+}
+
+/// Why DynamoDB cancelled a transaction, write by write.
+fn cancellation_reasons(error: &SdkError<TransactWriteItemsError>) -> &[CancellationReason] {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons()
+        }
+        _ => &[],
     }
 }
 

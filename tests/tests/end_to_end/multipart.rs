@@ -371,14 +371,15 @@ impl Begun {
 }
 
 #[tokio::test]
-async fn more_bytes_than_were_announced_are_not_looked_at() {
+async fn parts_that_are_more_than_was_announced_are_given_up_with_their_image() {
     let stack = Stack::shared().await;
     let bytes = large_jpeg(1000);
     let begun = begin_uppy(&stack.api, "", &json!({ "size": bytes.len() - 1 })).await;
     let etag = begun.send(&stack.api, 1, &bytes).await;
-    assert_eq!(begun.complete(&stack.api, &[etag]).await.status, 200);
+    begun.complete(&stack.api, std::slice::from_ref(&etag)).await.problem(413, "too-large");
     let image = stack.api.settled(&begun.image).await;
-    assert_eq!(image["failure"]["code"], "too-large", "{image}");
+    assert_eq!(image["failure"]["code"], "upload-aborted", "{image}");
+    begun.complete(&stack.api, &[etag]).await.problem(410, "gone");
     assert_eq!(stack.root.objects_of("UploadsBucket", &begun.image).await, [""; 0]);
 }
 

@@ -46,6 +46,7 @@ mod tests {
     use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
     use serde_json::json;
+    use shared::domain::image::MAXIMUM_BYTES;
     use shared::platform::SystemRandom;
 
     async fn answer(world: &World, body: &str) -> Result<Response<Body>, Problem> {
@@ -74,6 +75,19 @@ mod tests {
             r#"{"filename":"a","type":"image/png","metadata":{"size":5,"name":"a","x":{"y":[1]},"z":null}}"#;
         answer(&world, body).await.unwrap();
         assert_eq!(world.image().declared.bytes, 5);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_unknown_size_may_have_what_the_token_allows() {
+        let world = World::empty().with_its_token();
+        for (grant, bytes) in [("{}", MAXIMUM_BYTES), (r#"{"max_bytes":5000000}"#, 5_000_000)] {
+            let mut event = event_of(include_str!("../../../../events/begin-uppy-upload.json"), &world);
+            event["body"] = r#"{"filename":"a","type":"image/png","metadata":{}}"#.into();
+            event["requestContext"]["authorizer"]["lambda"]["grant"] = grant.into();
+            *world.image.lock().unwrap() = None;
+            begin_uppy_upload(&world, &world, &world, &SystemRandom, &world, request(&event)).await.unwrap();
+            assert_eq!(world.image().declared.bytes, bytes);
+        }
     }
 
     #[tokio::test]

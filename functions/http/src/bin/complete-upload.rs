@@ -8,11 +8,11 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
 use shared::domain::parts::SentPart;
-use shared::domain::{Clock, ImageId, UploadId};
+use shared::domain::{Clock, Ids, ImageId, UploadId};
 use shared::http::{Caller, IdempotencyKey, Problem, body, json, path_parameter};
-use shared::media::{FindUpload, JoinParts, ListParts};
+use shared::media::{AbortParts, FindUpload, JoinParts, ListParts};
 use shared::platform::{Environment, serve};
-use shared::store::{FindImage, RecallAttempt, RecordAttempt};
+use shared::store::{CommitImage, FindImage, RecallAttempt, RecordAttempt};
 use utoipa::ToSchema;
 
 /// What a client says it has sent: nothing leaves the list to what is there.
@@ -55,13 +55,15 @@ struct Completed {
         (status = 404),
         (status = 409, description = "Bytes are missing."),
         (status = 410, description = "The upload is over: aborted, or out of time."),
+        (status = 413, description = "The parts are more than was announced, and deleted."),
         (status = 415),
         (status = 422),
     )
 )]
 async fn complete_upload(
-    images: &(impl FindImage + RecallAttempt + RecordAttempt),
-    uploads: &(impl FindUpload + ListParts + JoinParts), clock: &impl Clock, request: Request,
+    images: &(impl FindImage + CommitImage + RecallAttempt + RecordAttempt),
+    uploads: &(impl FindUpload + ListParts + JoinParts + AbortParts), ids: &impl Ids, clock: &impl Clock,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = Caller::from_request(&request)?.require_upload()?;
     let image = path_parameter(&request, "image", "image")?;
@@ -69,16 +71,16 @@ async fn complete_upload(
     let completion: Completion =
         if request.body().is_empty() { Completion::default() } else { body(&request)? };
     let sent = completion.parts.as_deref();
-    let image = complete(images, uploads, clock, &request, &caller, (image, upload), sent).await?;
+    let image = complete(images, uploads, (ids, clock), &request, &caller, (image, upload), sent).await?;
     json(StatusCode::ACCEPTED, &Completed { id: upload, image: image.id, state: image.state.name() })
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Environment::load()?;
-    let (images, uploads, clock) = (env.store()?, env.media(), env.clock());
-    let (images, uploads, clock) = (&images, &uploads, &clock);
-    serve(move |request| complete_upload(images, uploads, clock, request)).await
+    let (images, uploads, random, clock) = (env.store()?, env.media(), env.random(), env.clock());
+    let (images, uploads, random, clock) = (&images, &uploads, &random, &clock);
+    serve(move |request| complete_upload(images, uploads, random, clock, request)).await
 }
 
 #[cfg(test)]
@@ -90,11 +92,12 @@ mod tests {
     use super::fakes::{World, document, event_of, refusal, request};
     use super::*;
     use serde_json::{Value, json};
+    use shared::platform::SystemRandom;
 
     async fn answer(world: &World, body: Value) -> Result<Response<Body>, Problem> {
         let mut event = event_of(include_str!("../../../../events/complete-upload.json"), world);
         event["body"] = if body.is_null() { body } else { json!(body.to_string()) };
-        complete_upload(world, world, world, request(&event)).await
+        complete_upload(world, world, &SystemRandom, world, request(&event)).await
     }
 
     fn named(numbers: &[u16]) -> Value {

@@ -66,6 +66,7 @@ struct Results {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = BulkOutcome)]
 struct Outcome {
+    /// As the request has it, but no more than an id is long.
     image: String,
     /// As if it had been a request of its own.
     status: u16,
@@ -81,7 +82,7 @@ struct Outcome {
 
 impl Outcome {
     fn of(image: &str, edited: Result<Image, Problem>) -> Self {
-        let image = image.to_owned();
+        let image = shown(image);
         match edited {
             Ok(now) => {
                 let (version, state) = (Some(now.version), Some(now.state.name().to_owned()));
@@ -97,6 +98,15 @@ impl Outcome {
     /// Whether it may be different the next time, through no merit of the client's.
     const fn may_pass(&self) -> bool {
         self.status >= 500
+    }
+}
+
+/// What the answer says of a text that may be no id, which is as long as the client likes: as much as an id has.
+fn shown(name: &str) -> String {
+    const LENGTH: usize = "img_01M7Y7HNH0M6P1S3V5X7Z9B2DF".len();
+    match name.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 
@@ -171,7 +181,7 @@ async fn edit_images(
     for name in &bulk.images {
         // Where the table cannot be reached, it cannot be reached for the rest either, and time is short.
         if let Some(last) = results.last().filter(|last| last.may_pass()) {
-            results.push(Outcome { image: name.clone(), ..last.clone() });
+            results.push(Outcome { image: shown(name), ..last.clone() });
             continue;
         }
         let edited = match name.parse::<ImageId>() {
@@ -412,6 +422,22 @@ mod tests {
 
         first["body"] = json!(json!({ "images": [id(2)], "action": "trash" }).to_string());
         assert_eq!(answer(&world, &first).await.unwrap_err().code(), "idempotency-mismatch");
+    }
+
+    #[tokio::test]
+    async fn texts_that_are_too_long_for_an_id_do_not_fill_the_record() {
+        let world = world();
+        let long = "\u{1}ä".repeat(5000);
+        let mut event = event(&json!({ "images": vec![long; 100], "action": "trash" }));
+        event["headers"]["idempotency-key"] = json!("attempt-1");
+        let shown = results(&world, &event).await;
+        assert_eq!(
+            (&shown[99]["status"], &shown[99]["image"]),
+            (&json!(404), &json!("\u{1}ä".repeat(15) + "…"))
+        );
+        let written: usize =
+            world.records.lock().unwrap().iter().flat_map(|record| &record.ids).map(String::len).sum();
+        assert!((1..100_000).contains(&written), "{written}");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ struct Targets {
 /// Sign parts
 ///
 /// Where to `PUT` these parts of an upload that was created with the method `MULTIPART`. Each target is good for an hour;
-/// a part can be signed and sent again as long as the upload is awaited.
+/// a part can be signed and sent again as long as the upload is awaited. They come in their order, each once.
 #[utoipa::path(
     get,
     path = "/v1/images/{image}/uploads/{upload}/targets",
@@ -104,6 +104,16 @@ mod tests {
         assert_eq!((&parts[0]["number"], &parts[1]["number"]), (&1.into(), &3.into()));
         assert_eq!(parts[1]["headers"]["content-length"], "1");
         assert_eq!(parts[1]["url"], "https://uploads.test/s3-1/3");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_named_a_thousand_times_is_signed_once() {
+        let world = World::in_parts();
+        let many = format!("parts=3{}", ",1".repeat(1000));
+        let answered = document(&answer(&world, &many).await.unwrap());
+        let numbers: Vec<_> =
+            answered["parts"].as_array().unwrap().iter().map(|part| &part["number"]).collect();
+        assert_eq!(numbers, [1, 3]);
     }
 
     #[tokio::test]

@@ -3,8 +3,10 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use shared::domain::issuer::{Issuer, Reach};
+use shared::domain::project::Settings;
+use shared::domain::quota::Limits;
 use shared::domain::{Clock, Name, Project, ProjectId, Scope};
 use shared::http::{
     Caller, IfMatch, LimitsPatch, NewIssuer, Patched, Problem, ProjectView, SettingsPatch, if_match, json,
@@ -21,13 +23,23 @@ use utoipa::ToSchema;
     "issuers": [{ "issuer": "https://accounts.google.com", "audience": "1234.apps.googleusercontent.com" }],
 })))]
 struct ProjectPatch {
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = Name, required = false)]
     name: Option<Name>,
     #[serde(default)]
-    settings: SettingsPatch,
-    limits: Option<LimitsPatch>,
+    #[schema(value_type = Option<SettingsPatch>)]
+    settings: Patched<SettingsPatch>,
+    #[serde(default)]
+    #[schema(value_type = Option<LimitsPatch>)]
+    limits: Patched<LimitsPatch>,
     #[serde(default)]
     #[schema(value_type = Option<Vec<NewIssuer>>, max_items = 5)]
     issuers: Patched<Vec<NewIssuer>>,
+}
+
+/// Every project has one, so it cannot be removed.
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Name>, D::Error> {
+    Name::deserialize(deserializer).map(Some)
 }
 
 /// The project as the patch wants it.
@@ -36,8 +48,16 @@ fn apply(patch: &ProjectPatch, issuers: Option<&Vec<Issuer>>, project: &Project)
     if let Some(name) = &patch.name {
         after.name = name.clone().into();
     }
-    after.settings = patch.settings.apply(after.settings);
-    after.limits = patch.limits.map_or(after.limits, |limits| limits.apply(after.limits));
+    match patch.settings {
+        Patched::Kept => {}
+        Patched::Removed => after.settings = Settings::default(),
+        Patched::Given(settings) => after.settings = settings.apply(after.settings),
+    }
+    match patch.limits {
+        Patched::Kept => {}
+        Patched::Removed => after.limits = Limits::default(),
+        Patched::Given(limits) => after.limits = limits.apply(after.limits),
+    }
     if let Some(issuers) = issuers {
         after.issuers.clone_from(issuers);
     }
@@ -46,7 +66,8 @@ fn apply(patch: &ProjectPatch, issuers: Option<&Vec<Issuer>>, project: &Project)
 
 /// Update a project
 ///
-/// A merge patch; a list is replaced as a whole. Limits are set by operators.
+/// A merge patch; a list is replaced as a whole, and `null` makes a setting or a limit what it is for a new project.
+/// Limits are set by operators.
 #[utoipa::path(
     patch,
     path = "/v1/projects/{project}",
@@ -71,7 +92,7 @@ async fn update_project(
     caller.require_project(id)?;
     let expected = if_match(&request)?;
     let mut patch: ProjectPatch = merge_patch(&request)?;
-    if patch.limits.is_some() && !Scope::Operator.is_in(&caller.scopes) {
+    if !matches!(patch.limits, Patched::Kept) && !Scope::Operator.is_in(&caller.scopes) {
         return Err(Problem::forbidden("Limits are set by operators."));
     }
     let issuers = match std::mem::take(&mut patch.issuers) {
@@ -179,10 +200,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn null_is_what_a_new_project_has_and_is_not_passed_over() {
+        let (on, off) = (
+            json!({ "keep_location": true, "keep_copyright": true }),
+            json!({ "keep_location": false, "keep_copyright": false }),
+        );
+        let (few, new) = (json!({ "bytes": 5, "images": 7 }), json!(Limits::default()));
+        for (patch, settings, limits) in [
+            (
+                json!({ "settings": { "keep_location": null } }),
+                json!({ "keep_location": false, "keep_copyright": true }),
+                &few,
+            ),
+            (json!({ "settings": { "keep_location": null, "keep_copyright": null } }), off.clone(), &few),
+            (json!({ "settings": null }), off, &few),
+            (
+                json!({ "limits": { "images": null } }),
+                on.clone(),
+                &json!({ "bytes": 5, "images": new["images"] }),
+            ),
+            (
+                json!({ "limits": { "bytes": null } }),
+                on.clone(),
+                &json!({ "bytes": new["bytes"], "images": 7 }),
+            ),
+            (json!({ "limits": null }), on.clone(), &new),
+        ] {
+            let table = table();
+            patched(&table, &json!({ "settings": on, "limits": few })).await;
+            let shown = patched(&table, &patch).await;
+            assert_eq!((&shown["settings"], &shown["limits"]), (&settings, limits), "{patch}");
+        }
+        let problem = answer(&table(), &event(&json!({ "name": null }), "admin")).await.unwrap_err();
+        assert_eq!(problem.code(), "invalid-request");
+    }
+
+    #[tokio::test]
     async fn limits_are_set_by_operators() {
         let patch = json!({ "limits": { "bytes": 5 } });
-        let problem = answer(&table(), &event(&patch, "admin")).await.unwrap_err();
-        assert_eq!(problem.code(), "forbidden");
+        for patch in [&patch, &json!({ "limits": null }), &json!({ "limits": { "bytes": null } })] {
+            let problem = answer(&table(), &event(patch, "admin")).await.unwrap_err();
+            assert_eq!(problem.code(), "forbidden", "{patch}");
+        }
         let mut event = event(&patch, "admin");
         event["pathParameters"]["project"] = json!("prj_01M7Y7HNH0M6P1S3V5X7Z9B2DF");
         assert_eq!(answer(&table(), &event).await.unwrap_err().code(), "not-found");

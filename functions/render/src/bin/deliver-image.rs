@@ -181,7 +181,8 @@ async fn deliver_image(
     let etag = format!("\"{}-{}\"", image.upload, variant.name());
     let mut response = if if_none_match(&request, &etag) {
         shared::http::not_modified()
-    } else if request.method() == Method::HEAD && variant.bytes <= LARGEST_ANSWER {
+    } else if request.method() == Method::HEAD {
+        // A large one, too: a URL that is signed for GET is good for nothing else.
         with_length(Response::new(Body::Empty), variant)
     } else {
         match objects.read_variant(&image, variant, LARGEST_ANSWER).await? {
@@ -459,6 +460,16 @@ mod tests {
             "https://variants.test/upl_01M7Y7HNH0N7Q2T4W6Y8A1C3EG/w2048.webp"
         );
         assert_eq!(text(&response, "cache-control"), "private, no-store", "the URL is good for minutes");
+    }
+
+    #[tokio::test]
+    async fn head_of_a_large_picture_is_not_sent_to_a_url_that_is_signed_for_get() {
+        let mut head = event_for("w2048.webp", "");
+        head["requestContext"]["http"]["method"] = json!("HEAD");
+        let response = answer(&world(ready(Visibility::Public)), &head, NOW).await.unwrap();
+        let length = (LARGEST_ANSWER + 1).to_string();
+        assert_eq!((response.status().as_u16(), text(&response, "content-length")), (200, length.as_str()));
+        assert_eq!(text(&response, "content-type"), "image/webp");
     }
 
     #[tokio::test]
