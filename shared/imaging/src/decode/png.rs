@@ -49,8 +49,8 @@ pub(super) fn decode(
     let whole = info.frame_control.is_none_or(|frame| {
         (frame.x_offset, frame.y_offset, frame.width, frame.height) == (0, 0, width, height)
     });
-    let by_rows = whole && !info.interlaced && !pixels.has_alpha();
-    let factor = if by_rows { factor((width, height), wanted) } else { 1 };
+    let by_rows = whole && !info.interlaced;
+    let factor = if by_rows && !pixels.has_alpha() { factor((width, height), wanted) } else { 1 };
     let raster = if factor > 1 {
         let mut shrink = Shrink::new((width, height), pixels, factor, budget)?;
         while let Some(row) = reader.next_row().map_err(reject)? {
@@ -62,7 +62,16 @@ pub(super) fn decode(
         shrink.finish().ok_or(Reject::Truncated)?
     } else {
         let mut raster = Raster::blank(width, height, pixels, budget)?;
-        reader.next_frame(&mut raster.data).map_err(reject)?;
+        if by_rows {
+            let mut rows = raster.data.chunks_exact_mut(width as usize * pixels.channels());
+            // After the last row, it sees to it that the data ends there.
+            while reader.read_row(rows.next().unwrap_or_default()).map_err(reject)?.is_some() {
+                budget.still_time()?;
+            }
+        } else {
+            // What is interlaced, or less than the canvas, is laid out by this alone, in one step.
+            reader.next_frame(&mut raster.data).map_err(reject)?;
+        }
         raster
     };
     let icc = colours(reader.info(), pixels);
