@@ -23,10 +23,13 @@ pub(super) struct Av1 {
 }
 
 pub(super) fn frame(coded: &Coded, size: (u32, u32), budget: &Budget) -> Result<Av1, Reject> {
+    // They are put together, and here once more at most; what the decoder is given becomes its own.
+    budget.afford(2 * coded.data.len() as u64)?;
+    let data = coded.data.join();
     // The header may stand in the configuration alone (AV1-ISOBMFF, 2.3.3).
     let in_config = coded.config.get(4..).unwrap_or_default();
-    let in_data = av1_units::sequence(&coded.data)?;
-    let data = if in_data.is_some() { coded.data.to_vec() } else { [in_config, &coded.data].concat() };
+    let in_data = av1_units::sequence(&data)?;
+    let data = if in_data.is_some() { data.into_owned() } else { [in_config, &data].concat() };
     let sequence = match in_data {
         Some(sequence) => sequence,
         None => av1_units::sequence(in_config)?.ok_or(GARBAGE)?,

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use imaging::{OutputFormat, probe};
+use imaging::{Budget, OutputFormat, probe};
 
 use crate::made::{
-    animated_webp, budget, chunk, drawing, fixture, gif, gray_jpeg, ink_jpeg, jpeg, jpeg_with, png, process,
-    progressive, recipe,
+    animated_webp, budget, chunk, drawing, fixture, gif, gray_jpeg, ink_jpeg, jpeg, jpeg_with, plain, png,
+    process, progressive, recipe,
 };
 
 fn render(file: &[u8]) -> Result<(), imaging::Reject> {
@@ -191,6 +191,19 @@ fn a_compressed_profile_that_expands_without_end_is_not_expanded() {
     // Refused or shown without its profile: either is right, as long as it is soon.
     let _ = render(&file);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_large_png_is_left_at_its_deadline() {
+    let picture = png(&plain(4_000, 4_000, [9, 99, 200, 50]));
+    let header = probe(&picture).unwrap();
+    let start = Instant::now();
+    imaging::render(&picture, &header, &[], &budget()).unwrap();
+    let whole = start.elapsed();
+    let start = Instant::now();
+    let late = Budget { deadline: start + whole / 10, ..budget() };
+    assert_eq!(imaging::render(&picture, &header, &[], &late).unwrap_err(), imaging::Reject::OutOfTime);
+    assert!(start.elapsed() < whole / 2, "{:?} of {whole:?}", start.elapsed());
 }
 
 #[test]
