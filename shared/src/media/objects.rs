@@ -351,16 +351,17 @@ impl ListOriginals for Media {
     async fn list_originals(&self, image: &Image) -> Result<Vec<StoredOriginal>, Unavailable> {
         const OPERATION: &str = "list_originals";
         let (bucket, prefix) = (&self.buckets.originals, keys::originals_of(image));
-        // An image has as many originals as it had uploads: more than a page of them is not to be expected,
-        // and found when the image is purged again.
-        let listed = self.client.list_objects_v2().bucket(bucket).prefix(prefix).send().await;
-        let listed = listed.map_err(|e| unavailable(OPERATION, e))?;
         let mut originals = vec![];
-        for key in listed.contents().iter().filter_map(|object| object.key()) {
-            let head = self.client.head_object().bucket(bucket).key(key).send().await;
-            let head = head.map_err(|e| unavailable(OPERATION, e))?;
-            let sha256 = head.metadata().and_then(|metadata| metadata.get(SHA256)).cloned();
-            originals.push(StoredOriginal { key: key.to_owned(), sha256 });
+        // An image has as many originals as it had uploads. What is not found now is never looked for again.
+        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| unavailable(OPERATION, e))?;
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                let head = self.client.head_object().bucket(bucket).key(key).send().await;
+                let head = head.map_err(|e| unavailable(OPERATION, e))?;
+                let sha256 = head.metadata().and_then(|metadata| metadata.get(SHA256)).cloned();
+                originals.push(StoredOriginal { key: key.to_owned(), sha256 });
+            }
         }
         Ok(originals)
     }

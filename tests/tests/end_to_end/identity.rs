@@ -93,14 +93,19 @@ async fn tokens_of_a_trusted_issuer_open_the_project_for_their_user_alone() {
     let theirs = format!("/v1/projects/{}", stranger.project);
     stranger.patch(&theirs, &json!({ "issuers": trusted })).await.problem(409, "conflict");
 
-    // An outage is neither a denial nor an admission, and is over when it is over.
-    issuer.down(true);
-    let good = issuer.mint("mine", &json!({ "aud": "app", "sub": "ann" }));
-    let ann = api.with_key(Some(&good));
-    assert_eq!(ann.get(IMAGES).await.status, 500);
-    issuer.down(false);
-    assert_eq!(ann.get(IMAGES).await.status, 200);
+    // An outage is neither a denial nor an admission.
+    let mut lost = Issuer::start();
+    let answer =
+        stranger.patch(&theirs, &json!({ "issuers": [{ "issuer": lost.url, "audience": "app" }] })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    lost.down(true);
+    let nobody = stranger.with_key(Some(&lost.mint("mine", &json!({ "aud": "app", "sub": "ann" }))));
+    for _ in 0..2 {
+        assert_eq!(nobody.get(IMAGES).await.status, 500);
+    }
 
+    let ann = api.with_key(Some(&issuer.mint("mine", &json!({ "aud": "app", "sub": "ann" }))));
+    assert_eq!(ann.get(IMAGES).await.status, 200);
     let bob = api.with_key(Some(&issuer.mint("mine", &json!({ "aud": "app", "sub": "bob" }))));
     let reserved = ann.reserve(&json!({ "content_type": "image/png", "bytes": 9 })).await;
     stack.expect_pending(&reserved.image);
