@@ -9,11 +9,11 @@ mod clean;
 mod meta;
 mod transform;
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
 use boxes::{Numbers, blocks};
 pub(crate) use clean::clean;
-use meta::{Item, Meta};
+use meta::{Data, Item, Meta};
 
 use super::Cursor;
 use crate::{Format, Header, Orientation, Reject};
@@ -94,7 +94,7 @@ pub(crate) struct Layer<'a> {
 pub(crate) struct Coded<'a> {
     /// The body of the `av1C` or `hvcC` property.
     pub(crate) config: &'a [u8],
-    pub(crate) data: Cow<'a, [u8]>,
+    pub(crate) data: Data<'a>,
 }
 
 /// The part of the coded picture that is shown.
@@ -153,14 +153,11 @@ pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     let of_primary =
         |item: &&Item| meta.referred(item.id, *b"cdsc").any(|described| described == meta.primary);
     let exif = meta.items().iter().filter(|item| item.kind == *b"Exif").find(of_primary)?;
-    let Cow::Borrowed(data) = meta.data(exif).ok()? else {
-        return None;
-    };
-    let (offset, block) = data.split_first_chunk()?;
+    let (offset, block) = meta.data(exif).ok()?.piece()?.split_first_chunk()?;
     block.get(u32::from_be_bytes(*offset) as usize..)
 }
 
-/// Finds everything that the primary item is made of, and that all of it is there.
+/// Finds everything that the primary item is made of, and that all of it is there. Nothing is copied.
 pub(crate) fn picture(bytes: &[u8]) -> Result<Picture<'_>, Reject> {
     let meta = meta(bytes)?;
     let primary = meta.item(meta.primary)?;
@@ -172,6 +169,12 @@ pub(crate) fn picture(bytes: &[u8]) -> Result<Picture<'_>, Reject> {
         *other != codec || (alpha.width, alpha.height) != (colour.width, colour.height)
     }) {
         return Err(Reject::UnsupportedFormat("HEIF with transparency of another size"));
+    }
+    // Tiles may share bytes, but not in a file made by a camera: so decoding puts together no more than there
+    // is in the file.
+    let layers = [Some(&colour), alpha.as_ref().map(|(_, alpha)| alpha)].into_iter().flatten();
+    if layers.flat_map(|layer| &layer.tiles).map(|coded| coded.data.len()).sum::<usize>() > bytes.len() {
+        return Err(BROKEN);
     }
     let alpha_id = self::alpha(&meta);
     let premultiplied = meta.referred(meta.primary, *b"prem").any(|id| Some(id) == alpha_id);
@@ -202,8 +205,14 @@ fn layer<'a>(meta: &Meta<'a>, item: &Item) -> Result<(Codec, Layer<'a>), Reject>
         return Ok((codec, layer));
     }
     let data = meta.data(item)?;
+    let data: Vec<u8> = data.pieces.into_iter().flatten().take(LONGEST_GRID).copied().collect();
     let (columns, rows, size_in_data) = grid(&data).map_err(|_| BROKEN)?;
     let tiles = meta.referred(item.id, *b"dimg").map(|id| meta.item(id)).collect::<Result<Vec<_>, _>>()?;
+    // ISO/IEC 14496-12, 8.11.12.1: in such a list "a given value shall occur at most once".
+    let mut seen = HashSet::new();
+    if !tiles.iter().all(|tile| seen.insert(tile.id)) {
+        return Err(Reject::Undecodable("it has one tile in two places"));
+    }
     let first = *tiles.first().ok_or(BROKEN)?;
     let tile = size(meta, first)?;
     let covers = |tile: u32, count: u32, side: u32| {
@@ -234,6 +243,9 @@ fn layer<'a>(meta: &Meta<'a>, item: &Item) -> Result<(Codec, Layer<'a>), Reject>
     let tiles = coded.into_iter().map(|(_, coded)| coded).collect();
     Ok((codec, Layer { width, height, tile, columns, tiles, nclx }))
 }
+
+/// A version, flags, rows, columns, and a size in 32 bits.
+const LONGEST_GRID: usize = 12;
 
 /// Columns, rows, and the size of the whole (ISO/IEC 23008-12, 6.6.2.3.2).
 fn grid(data: &[u8]) -> Result<(u32, u32, (u32, u32)), Reject> {

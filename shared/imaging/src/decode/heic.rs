@@ -34,12 +34,14 @@ pub(super) fn frame(coded: &Coded, size: (u32, u32), budget: &Budget) -> Result<
     budget.afford(3 * coded.data.len() as u64)?;
     let mut stream = Stream { bytes: Vec::with_capacity(coded.data.len() + 512), units: 0, found: None };
     let unit_length = parameters(coded.config, |unit| stream.push(unit, size)).map_err(damaged)?;
-    let mut cursor = Cursor::new(&coded.data, 0);
+    let data = coded.data.join();
+    let mut cursor = Cursor::new(&data, 0);
     while !cursor.rest().is_empty() {
         let length =
             cursor.take(unit_length)?.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
         stream.push(cursor.take(length)?, size)?;
     }
+    drop(data);
     let (nclx, bytes) = stream.found.ok_or(GARBAGE)?;
     let max_pixels = u64::from(size.0.saturating_add(BLOCK)) * u64::from(size.1.saturating_add(BLOCK));
     budget.afford(max_pixels * (bytes + WORK) + 3 * coded.data.len() as u64)?;

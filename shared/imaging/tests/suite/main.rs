@@ -10,6 +10,7 @@ mod colours;
 mod encoding;
 mod facts;
 mod headers;
+mod heif;
 mod hostile;
 mod inputs;
 mod made;

@@ -3,6 +3,8 @@
 //! Blanking out what has to go would leave items that promise a thumbnail or an EXIF block and hold
 //! zeros. So the lists are written again, with what the primary picture is made of and no more.
 
+use std::collections::{HashMap, HashSet};
+
 use super::boxes::Numbers;
 use super::meta::{Item, Meta};
 use super::{BROKEN, Codec, alpha, known, meta, picture};
@@ -29,7 +31,7 @@ pub(crate) fn clean(bytes: &[u8]) -> Result<Vec<u8>, Reject> {
             return Err(BROKEN);
         }
         lengths.push(u32::try_from(item.len()).map_err(|_| BROKEN)?);
-        data.extend_from_slice(&item);
+        item.pieces.iter().for_each(|piece| data.extend_from_slice(piece));
     }
 
     let mut clean = ftyp(bytes, codec)?;
@@ -50,7 +52,7 @@ fn kept<'m>(meta: &'m Meta) -> Result<Vec<&'m Item>, Reject> {
             ids.extend(meta.referred(id, *b"dimg"));
         }
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     ids.retain(|&id| seen.insert(id));
     ids.into_iter().map(|id| meta.item(id)).collect()
 }
@@ -84,10 +86,7 @@ fn ftyp(bytes: &[u8], codec: Codec) -> Result<Vec<u8>, Reject> {
 
 /// The `meta` box. Items are numbered from 1 in the order in which they are kept.
 fn lists(meta: &Meta, kept: &[&Item], lengths: &[u32], start: u32) -> Result<Vec<u8>, Reject> {
-    let number = |id: u32| {
-        let at = kept.iter().position(|item| item.id == id)?;
-        u16::try_from(at + 1).ok()
-    };
+    let numbers: HashMap<u32, u16> = kept.iter().map(|item| item.id).zip(1..).collect();
     let count = u16::try_from(kept.len()).map_err(|_| BROKEN)?;
     let used: Vec<u16> = {
         let all = kept.iter().flat_map(|item| &item.properties).map(|(index, _)| *index);
@@ -115,9 +114,11 @@ fn lists(meta: &Meta, kept: &[&Item], lengths: &[u32], start: u32) -> Result<Vec
         }
     })?;
 
+    // A tile is hidden (ISO/IEC 23008-12, 6.4.2), the primary item never is, whatever else is made of it.
+    let shown = [Some(meta.primary), alpha(meta)];
     let mut entries = count.to_be_bytes().to_vec();
     for (number, item) in (1_u16..).zip(kept) {
-        let tile = meta.referring(item.id, *b"dimg").next().is_some();
+        let tile = !shown.contains(&Some(item.id));
         write_full(&mut entries, *b"infe", 0x0200_0000 | u32::from(tile), |infe| {
             infe.extend(number.to_be_bytes());
             infe.extend([0, 0]);
@@ -128,17 +129,18 @@ fn lists(meta: &Meta, kept: &[&Item], lengths: &[u32], start: u32) -> Result<Vec
     write_full(&mut body, *b"iinf", 0, |iinf| iinf.extend(entries))?;
 
     let mut references = Vec::new();
-    for item in kept {
+    for (from, item) in (1_u16..).zip(kept) {
         for kind in KEPT_REFERENCES {
-            let targets: Vec<u16> = meta.referred(item.id, kind).filter_map(number).collect();
-            let (Some(from), false) = (number(item.id), targets.is_empty()) else {
+            let targets = meta.referred(item.id, kind).filter_map(|id| numbers.get(&id));
+            let targets: Vec<u8> = targets.flat_map(|number| number.to_be_bytes()).collect();
+            if targets.is_empty() {
                 continue;
-            };
-            let count = u16::try_from(targets.len()).map_err(|_| BROKEN)?;
+            }
+            let count = u16::try_from(targets.len() / 2).map_err(|_| BROKEN)?;
             write_box(&mut references, kind, |body| {
                 body.extend(from.to_be_bytes());
                 body.extend(count.to_be_bytes());
-                body.extend(targets.iter().flat_map(|target| target.to_be_bytes()));
+                body.extend(targets);
             })?;
         }
     }

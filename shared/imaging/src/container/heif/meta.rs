@@ -20,6 +20,7 @@ pub(super) struct Meta<'a> {
     pub(super) primary: u32,
     /// In the order of their ids.
     items: Vec<Item>,
+    /// In the order of what they refer from, and else as they stand.
     references: Vec<Reference>,
     /// In the order of their index, which counts from 1.
     properties: Vec<Block<'a>>,
@@ -34,6 +35,29 @@ pub(super) struct Item {
     extents: Vec<(u64, u64)>,
     /// Index, and whether a reader that does not know it has to leave the item alone.
     pub(super) properties: Vec<(u16, bool)>,
+}
+
+/// Where the bytes of an item lie. They may be in many pieces, and pieces of many items may be the same bytes:
+/// who puts them together does so one item after another.
+#[derive(Debug)]
+pub(crate) struct Data<'a> {
+    pub(super) pieces: Vec<&'a [u8]>,
+}
+
+impl<'a> Data<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// The bytes of an item in one piece.
+    pub(super) fn piece(&self) -> Option<&'a [u8]> {
+        if let [piece] = self.pieces.as_slice() { Some(piece) } else { None }
+    }
+
+    /// Puts them together: borrowed where they lie in one piece.
+    pub(crate) fn join(&self) -> Cow<'a, [u8]> {
+        self.piece().map_or_else(|| self.pieces.concat().into(), Cow::Borrowed)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +168,7 @@ impl<'a> Meta<'a> {
                 self.references.push(Reference { kind: entry.kind, from, to });
             }
         }
+        self.references.sort_by_key(|one| one.from);
         Ok(())
     }
 
@@ -206,8 +231,9 @@ impl<'a> Meta<'a> {
 
     /// What `from` refers to in this way, in order.
     pub(super) fn referred(&self, from: u32, kind: [u8; 4]) -> impl Iterator<Item = u32> {
-        let found = self.references.iter().filter(move |one| one.kind == kind && one.from == from);
-        found.map(|one| one.to)
+        let start = self.references.partition_point(|one| one.from < from);
+        let found = self.references[start..].iter().take_while(move |one| one.from == from);
+        found.filter(move |one| one.kind == kind).map(|one| one.to)
     }
 
     /// What refers to `to` in this way.
@@ -229,8 +255,8 @@ impl<'a> Meta<'a> {
         self.properties(item).find(|(property, _)| property.kind == kind).map(|(property, _)| property.body)
     }
 
-    /// The bytes of an item: borrowed where they lie in one piece.
-    pub(super) fn data(&self, item: &Item) -> Result<Cow<'a, [u8]>, Reject> {
+    /// Where the bytes of an item lie. All of them are there.
+    pub(super) fn data(&self, item: &Item) -> Result<Data<'a>, Reject> {
         let (whole, missing) =
             if item.in_idat { (self.idat, BROKEN) } else { (self.file, Reject::Truncated) };
         let piece = |&(offset, length): &(u64, u64)| {
@@ -242,18 +268,7 @@ impl<'a> Meta<'a> {
                 Err(_) => Err(missing.clone()),
             }
         };
-        if let [extent] = &item.extents[..] {
-            return piece(extent).map(Cow::Borrowed);
-        }
         let pieces = item.extents.iter().map(piece).collect::<Result<Vec<_>, _>>()?;
-        // Pieces may overlap, and then be more than the whole, but not in a file made by a camera.
-        if pieces.iter().map(|piece| piece.len()).sum::<usize>() > whole.len() {
-            return Err(BROKEN);
-        }
-        if pieces.is_empty() {
-            Err(Reject::Undecodable("an item without data"))
-        } else {
-            Ok(pieces.concat().into())
-        }
+        if pieces.is_empty() { Err(Reject::Undecodable("an item without data")) } else { Ok(Data { pieces }) }
     }
 }
