@@ -104,7 +104,7 @@ fn read(page: &Page, budget: &Budget, to: &mut [u8], put: impl Fn(u16, &mut [u8]
         let rows = to.chunks_exact_mut(page.width as usize * channels * size).skip(y).take(height);
         for row in rows {
             source.fill(&mut packed)?;
-            unpack(page, stored, &packed, &mut samples);
+            unpack(page, plane, stored, &packed, &mut samples);
             let pixels = row.chunks_exact_mut(channels * size).skip(x).take(width);
             for (pixel, samples) in pixels.zip(samples.chunks_exact(stored)) {
                 if let (Colours::Palette, [index, ..]) = (page.colours, samples) {
@@ -126,8 +126,8 @@ fn read(page: &Page, budget: &Budget, to: &mut [u8], put: impl Fn(u16, &mut [u8]
     Ok(())
 }
 
-/// From a row as it is stored to its samples.
-fn unpack(page: &Page, stored: usize, packed: &[u8], samples: &mut [u16]) {
+/// From a row of a plane as it is stored to its samples.
+fn unpack(page: &Page, plane: usize, stored: usize, packed: &[u8], samples: &mut [u16]) {
     match page.bits {
         16 => {
             for (&pair, sample) in packed.as_chunks().0.iter().zip(samples.iter_mut()) {
@@ -155,7 +155,8 @@ fn unpack(page: &Page, stored: usize, packed: &[u8], samples: &mut [u16]) {
             samples[at] = samples[at].wrapping_add(samples[at - stored]) & most;
         }
     }
-    if page.colours == (Colours::Gray { white_is_zero: true }) {
+    // Gray is the first sample; that of transparency is in the same row or in a plane of its own.
+    if plane == 0 && page.colours == (Colours::Gray { white_is_zero: true }) {
         let most = u16::MAX >> (16 - page.bits);
         for gray in samples.iter_mut().step_by(stored) {
             *gray = most - *gray;

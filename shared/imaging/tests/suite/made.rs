@@ -317,11 +317,19 @@ impl Field {
     }
 
     pub(crate) fn short(tag: u16, value: u16) -> Self {
-        Self(tag, 3, 1, value.to_be_bytes().to_vec())
+        Self::shorts(tag, &[value])
+    }
+
+    pub(crate) fn shorts(tag: u16, values: &[u16]) -> Self {
+        Self(tag, 3, values.len(), values.iter().flat_map(|value| value.to_be_bytes()).collect())
     }
 
     pub(crate) fn long(tag: u16, value: u32) -> Self {
-        Self(tag, 4, 1, value.to_be_bytes().to_vec())
+        Self::longs(tag, &[value])
+    }
+
+    pub(crate) fn longs(tag: u16, values: &[u32]) -> Self {
+        Self(tag, 4, values.len(), values.iter().flat_map(|value| value.to_be_bytes()).collect())
     }
 
     pub(crate) fn rationals(tag: u16, values: &[(u32, u32)]) -> Self {

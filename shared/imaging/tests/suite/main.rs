@@ -23,3 +23,4 @@ mod planning;
 mod recipes;
 mod regressions;
 mod rendering;
+mod tiff;

@@ -1,0 +1,43 @@
+//! TIFF put together by hand: fields and strips in combinations that few writers make.
+
+use crate::made::{Field, all, tiff};
+
+const BITS: u16 = 258;
+const PHOTOMETRIC: u16 = 262;
+const SAMPLES: u16 = 277;
+const PLANAR: u16 = 284;
+const EXTRA: u16 = 338;
+
+/// A picture of this size in one strip a plane.
+fn picture(width: u16, height: u16, fields: &[Field], strips: &[&[u8]]) -> Vec<u8> {
+    const START: u32 = 1_000;
+    let lengths: Vec<u32> = strips.iter().map(|strip| u32::try_from(strip.len()).unwrap()).collect();
+    let starts = (0..lengths.len()).map(|at| START + lengths[..at].iter().sum::<u32>());
+    let places = [
+        Field::short(256, width),
+        Field::short(257, height),
+        Field::longs(273, &starts.collect::<Vec<_>>()),
+        Field::longs(279, &lengths),
+    ];
+    let mut file = tiff(&[&places, fields].concat(), &[], &[]);
+    file.resize(START as usize, 0);
+    [file, strips.concat()].concat()
+}
+
+#[test]
+fn transparency_is_not_inverted_where_white_is_zero() {
+    let fields = |planar| {
+        [
+            Field::shorts(BITS, &[8, 8]),
+            Field::short(PHOTOMETRIC, 0),
+            Field::short(SAMPLES, 2),
+            Field::short(PLANAR, planar),
+            Field::short(EXTRA, 2),
+        ]
+    };
+    let chunky = picture(2, 1, &fields(1), &[&[0, 200, 255, 90]]);
+    let planar = picture(2, 1, &fields(2), &[&[0, 255], &[200, 90]]);
+    for file in [chunky, planar] {
+        assert_eq!(all(&file).rgba, [[255, 255, 255, 200], [0, 0, 0, 90]]);
+    }
+}
