@@ -104,11 +104,22 @@ struct Field<'a> {
     little_endian: bool,
 }
 
-fn u16_of(bytes: [u8; 2], little_endian: bool) -> u16 {
+/// The bytes of a value of this type (section 2).
+pub(crate) fn size_of(kind: u16) -> Option<usize> {
+    match kind {
+        1 | 2 | 6 | 7 => Some(1),
+        3 | 8 => Some(2),
+        4 | 9 | 11 | 13 => Some(4),
+        5 | 10 | 12 => Some(8),
+        _ => None,
+    }
+}
+
+pub(crate) fn u16_of(bytes: [u8; 2], little_endian: bool) -> u16 {
     if little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) }
 }
 
-fn u32_of(bytes: [u8; 4], little_endian: bool) -> u32 {
+pub(crate) fn u32_of(bytes: [u8; 4], little_endian: bool) -> u32 {
     if little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }
 }
 
@@ -132,14 +143,7 @@ impl<'a> Directory<'a> {
         };
         let kind = u16_of([k0, k1], self.little_endian);
         let count = u32_of([c0, c1, c2, c3], self.little_endian) as usize;
-        let size = match kind {
-            1 | 2 | 6 | 7 => 1,
-            3 | 8 => 2,
-            4 | 9 | 11 | 13 => 4,
-            5 | 10 | 12 => 8,
-            _ => return Err(BROKEN),
-        };
-        let length = count.checked_mul(size).ok_or(BROKEN)?;
+        let length = size_of(kind).and_then(|size| count.checked_mul(size)).ok_or(BROKEN)?;
         let value: &'a [u8; 4] = value;
         let bytes = if length <= 4 {
             &value[..length]

@@ -1,5 +1,6 @@
 //! What the camera and the photographer wrote into a file.
 
+mod distil;
 mod exposure;
 mod location;
 mod time;
@@ -10,10 +11,6 @@ use crate::{Header, Orientation, codec, container};
 
 pub use exposure::{Exposure, Fraction};
 pub use location::Location;
-
-/// EXIF blocks in JPEG end at 64 KiB. In other formats they may be of any size, and larger ones carry
-/// previews, not facts.
-const LARGEST_EXIF: usize = 1 << 20;
 
 /// Longer names of cameras are somebody's experiment.
 const LONGEST_NAME: usize = 80;
@@ -66,13 +63,11 @@ pub(crate) fn orientation(block: &[u8]) -> Orientation {
 
 /// Takes what can be read of a block that is broken further on.
 fn parse(block: &[u8]) -> Option<Exif> {
-    if block.len() > LARGEST_EXIF {
-        return None;
-    }
+    let block = distil::distil(block)?;
     codec::guard(|| {
         exif::Reader::new()
             .continue_on_error(true)
-            .read_raw(block.to_vec())
+            .read_raw(block)
             .or_else(|error| error.distill_partial_result(|_| {}))
             .map_err(|_| crate::Reject::Undecodable("its EXIF block"))
     })

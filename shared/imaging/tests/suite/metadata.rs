@@ -1,5 +1,7 @@
 //! `metadata`: what the camera wrote.
 
+use std::time::{Duration, Instant};
+
 use imaging::{Location, Metadata};
 
 use crate::made::{Field, chunk, drawing, exif, fixture, header, jpeg, png, segment, tiff, with_segments};
@@ -252,4 +254,36 @@ fn lenses_and_owners_are_read() {
     assert_eq!(owner(&[b'x'; 5_000]).unwrap().len(), 300);
     let artist = metadata(&tiff(&[Field::text(0x013b, "Ada")], &[], &[])).artist;
     assert_eq!(artist.as_deref(), Some("Ada"));
+}
+
+#[test]
+fn a_large_tiff_has_a_camera_too() {
+    let fields = [Field::text(MAKE, "Canon"), Field::text(MODEL, "EOS R5")];
+    let taken = [Field::text(TAKEN, "2024:05:01 08:00:59")];
+    let picture = [
+        Field::short(256, 1_200),
+        Field::short(257, 1_000),
+        Field::short(258, 8),
+        Field::short(262, 1),
+        Field::long(273, 1_000),
+        Field::long(279, 1_200_000),
+    ];
+    let mut file = tiff(&[&picture[..], &fields].concat(), &taken, &[]);
+    file.resize(1_000 + 1_200_000, 0);
+    let read = imaging::metadata(&file, &header(&file));
+    assert_eq!(read.camera.as_deref(), Some("Canon EOS R5"));
+    assert_eq!(read.taken_at.as_deref(), Some("2024-05-01T08:00:59"));
+}
+
+#[test]
+fn a_block_full_of_pointers_to_itself_is_read_soon() {
+    for tag in [0x8769_u16, 0x8825, 0xa005] {
+        let entries = [tag.to_be_bytes().as_slice(), &[0, 4, 0, 0, 0, 1, 0, 0, 0, 8]].concat().repeat(5_400);
+        // The next directory is this one again.
+        let block =
+            [b"MM\0*\0\0\0\x08".as_slice(), &5_400_u16.to_be_bytes(), &entries, &[0, 0, 0, 8]].concat();
+        let start = Instant::now();
+        assert_eq!(metadata(&block), Metadata::default());
+        assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+    }
 }
