@@ -79,7 +79,7 @@ fn each_tile<F: Frame>(
 ///
 /// The curve of BT.709 is taken for that of sRGB: pictures that claim it were never graded for a dark
 /// room, and no viewer shows them so.
-fn profile(nclx: Nclx) -> Option<Vec<u8>> {
+pub(super) fn profile(nclx: Nclx) -> Option<Vec<u8>> {
     let transfer = match nclx.transfer {
         1 | 2 | 6 | 14 | 15 => 13,
         other => other,

@@ -1,10 +1,12 @@
 use std::io::{Cursor, ErrorKind};
 
-use png::{BitDepth, ColorType, DecodingError, Limits, Transformations};
+use png::{BitDepth, ColorType, DecodingError, Info, Limits, Transformations};
 
+use super::heif::profile;
 use super::shrink::{Shrink, factor};
 use super::{Decoded, OTHER_SIZE};
 use crate::container;
+use crate::container::heif::Nclx;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::{Header, Reject};
@@ -12,6 +14,9 @@ use crate::{Header, Reject};
 /// For what the `png` crate allocates of its own: a few rows, and colour profiles, which are compressed
 /// and may be bombs. A row of 16-bit RGBA at the widest is 240 KB.
 pub(crate) const DECODER_MEMORY: usize = 16 << 20;
+
+/// ITU-T H.273, table 2.
+const SRGB_PRIMARIES: u8 = 1;
 
 pub(super) fn decode(
     bytes: &[u8], header: &Header, wanted: (u32, u32), budget: &Budget,
@@ -60,8 +65,25 @@ pub(super) fn decode(
         reader.next_frame(&mut raster.data).map_err(reject)?;
         raster
     };
-    let icc = reader.info().icc_profile.as_ref().map(|profile| profile.to_vec());
+    let icc = colours(reader.info(), pixels);
     Ok(Decoded { raster, icc })
+}
+
+/// The profile of the colours: by number (`cICP`), which comes before any other (PNG third edition, 4.3), or
+/// as it stands in the file. `gAMA` and `cHRM` are not made use of, nor does libvips: they are the oldest way
+/// to say it and the one that is most often wrong.
+pub(crate) fn colours(info: &Info, pixels: Pixels) -> Option<Vec<u8>> {
+    let Some(numbers) = info.coding_independent_code_points else {
+        return info.icc_profile.as_ref().map(|profile| profile.to_vec());
+    };
+    // Gray is that of any primaries.
+    let gray = matches!(pixels, Pixels::Gray | Pixels::GrayAlpha);
+    profile(Nclx {
+        primaries: if gray { SRGB_PRIMARIES } else { numbers.color_primaries },
+        transfer: numbers.transfer_function,
+        matrix: numbers.matrix_coefficients,
+        full_range: numbers.is_video_full_range_image,
+    })
 }
 
 pub(crate) fn reject(error: DecodingError) -> Reject {

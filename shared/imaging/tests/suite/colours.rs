@@ -4,8 +4,8 @@ use imaging::{Note, OutputFormat};
 use moxcms::{ColorProfile, ToneReprCurve};
 
 use crate::made::{
-    Pixels, all, drawing, fixture, ink_jpeg, jpeg, plain, png, png_with, process, recipe, segment,
-    with_segments,
+    Pixels, all, budget, chunk, drawing, fixture, from_png, header, ink_jpeg, jpeg, plain, png, png_with,
+    process, recipe, segment, with_segments,
 };
 
 fn tagged(pixels: &Pixels, profile: &[u8]) -> Vec<u8> {
@@ -41,6 +41,25 @@ fn display_p3_becomes_srgb() {
     assert_close(all(&file).at(8, 8), [255, 0, 0], 5);
     let broken = with_segments(&photograph, &[part(1, first)]);
     assert_close(all(&broken).at(8, 8), [234, 51, 35], 5);
+}
+
+#[test]
+fn colours_by_number_come_before_the_profile_of_a_png() {
+    let numbered = |file: &[u8], numbers| [&file[..33], &chunk(*b"cICP", numbers), &file[33..]].concat();
+    let picture = plain(9, 9, [234, 51, 35, 255]);
+    let adobe = ColorProfile::new_adobe_rgb().encode().unwrap();
+    for file in [png(&picture), tagged(&picture, &adobe)] {
+        let display_p3 = numbered(&file, &[12, 13, 0, 1]);
+        assert_close(all(&display_p3).at(4, 4), [255, 0, 0], 4);
+        // Cleaning keeps what says so.
+        let cleaned = imaging::clean(&display_p3, &header(&display_p3), &budget()).unwrap();
+        assert_eq!(all(&cleaned.bytes), all(&display_p3));
+        assert_eq!(all(&numbered(&file, &[1, 13, 0, 1])), picture);
+    }
+    let gray = fixture!("pngsuite/basn0g08.png");
+    let rendered = process(&numbered(gray, &[12, 13, 0, 1]), &[recipe(32, OutputFormat::Png)]).unwrap();
+    assert_eq!(rendered.notes, []);
+    assert_eq!(from_png(&rendered.pictures[0].bytes), all(gray));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use png::{BlendOp, ColorType, DisposeOp, FrameControl, InterlaceInfo, Limits, Re
 use crate::animation::canvas::{Area, Blend, Canvas, Disposal, blend};
 use crate::animation::{Decoder, Frame, as_browsers_wait};
 use crate::decode::OTHER_SIZE;
-use crate::decode::png::{DECODER_MEMORY, reject};
+use crate::decode::png::{DECODER_MEMORY, colours, reject};
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::{Header, Reject, codec, container};
@@ -45,7 +45,8 @@ fn reader(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, Reject> {
 }
 
 pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
-    let icc = |bytes| Ok(reader(bytes)?.info().icc_profile.as_ref().map(|profile| profile.to_vec()));
+    // Frames are drawn in colour, whatever they are in.
+    let icc = |bytes| Ok(colours(reader(bytes)?.info(), Pixels::Rgba));
     codec::guard(|| icc(bytes)).ok().flatten()
 }
 
