@@ -24,6 +24,10 @@ const ICC: &[u8] = b"ICC_PROFILE\0";
 /// write about ten.
 const MOST_SCANS: usize = 64;
 
+/// Bytes that may stand before a marker and are none of a segment. A writer that is off by a few leaves few;
+/// more of them are another file, hidden in this one.
+const MOST_STRAY: usize = 64;
+
 /// One piece of a file.
 pub(crate) enum Part<'a> {
     /// A marker with a length: its code and what follows the length.
@@ -53,17 +57,9 @@ impl<'a> Parts<'a> {
             let length = known.or_else(|| scan_length(self.cursor.rest())).ok_or(Reject::Truncated)?;
             return self.cursor.take(length).map(|data| Some(Part::Scan(data)));
         }
-        if self.cursor.u8()? != 0xff {
-            return Err(Reject::Undecodable("bytes between its segments"));
-        }
-        let mut marker = self.cursor.u8()?;
-        // Any number of fill bytes may precede a marker (B.1.1.2).
-        while marker == 0xff {
-            marker = self.cursor.u8()?;
-        }
-        match marker {
+        match self.marker()? {
             END_OF_IMAGE => Ok(None),
-            0xc0..=0xcf | START_OF_SCAN..=0xfe => {
+            marker @ (0xc0..=0xcf | START_OF_SCAN..=0xfe) => {
                 let length = usize::from(u16::from_be_bytes(self.cursor.array()?));
                 let length = length.checked_sub(2).ok_or(Reject::Undecodable("a segment's length"))?;
                 self.in_scan = marker == START_OF_SCAN;
@@ -72,6 +68,24 @@ impl<'a> Parts<'a> {
             // Restart markers outside of a scan, a second image, reserved codes.
             _ => Err(Reject::Undecodable("a marker that does not belong there")),
         }
+    }
+}
+
+impl Parts<'_> {
+    /// The next marker. Any number of fill bytes may come before it (B.1.1.2), and in files of careless
+    /// writers a few stray ones do, which libjpeg passes over as well.
+    fn marker(&mut self) -> Result<u8, Reject> {
+        let rest = self.cursor.rest();
+        self.cursor.at += match memchr(0xff, rest.get(..MOST_STRAY).unwrap_or(rest)) {
+            Some(stray) => stray,
+            None if rest.len() < MOST_STRAY => return Err(Reject::Truncated),
+            None => return Err(Reject::Undecodable("bytes between its segments")),
+        };
+        let mut marker = 0xff;
+        while marker == 0xff {
+            marker = self.cursor.u8()?;
+        }
+        Ok(marker)
     }
 }
 

@@ -27,6 +27,8 @@ const TRIPWIRE: [u8; 32] = {
 
 /// Decodes what [`crate::jpeg`] does not: ink and RGB.
 pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<Decoded, Reject> {
+    // Without what may stray between segments, which `zune-jpeg` does not pass over.
+    let bytes = &jpeg::clean(bytes, None)?;
     let whole = jpeg::whole(bytes)?;
     known_to_decode(&whole)?;
     let (width, height) = header.stored_size();
@@ -36,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, budget: &Budget) -> Result<D
         Process::ScanByScan | Process::Progressive => 2 * whole.frame.coefficients(),
     };
     let decoded = u64::from(width) * u64::from(height) * whole.frame.components.len() as u64;
-    budget.afford(decoded + kept + bytes.len() as u64)?;
+    budget.afford(decoded + kept + 2 * bytes.len() as u64)?;
 
     let raster = if whole.process == Process::Progressive {
         pixels(bytes, &whole, header, budget)?

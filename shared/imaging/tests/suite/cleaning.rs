@@ -5,8 +5,8 @@ use std::io::Cursor;
 use exif::{In, Reader, Tag};
 
 use crate::made::{
-    all, animated_webp, bitstream, budget, chunk, drawing, extended, fixture, gif, header, jpeg, png,
-    png_with, progressive, riff, riff_chunk, segment, with_segments,
+    all, animated_webp, bitstream, budget, chunk, drawing, extended, fixture, gif, gray_jpeg, header,
+    ink_jpeg, jpeg, png, png_with, process, progressive, riff, riff_chunk, segment, with_segments,
 };
 
 const SECRET: &[u8] = b"59.3293 N, 18.0686 E";
@@ -109,6 +109,29 @@ fn a_comment_between_two_scans_goes_as_well() {
     let (before, after) = picture.split_at(second_scan);
     let cleaned = assert_clean(&[before, &segment(0xfe, SECRET), after].concat());
     assert_eq!(cleaned, picture);
+}
+
+#[test]
+fn stray_bytes_between_segments_are_passed_over_and_go() {
+    let pictures = [
+        jpeg(&drawing(40, 30)),
+        progressive(&drawing(40, 30)),
+        gray_jpeg(&drawing(40, 30)),
+        ink_jpeg(40, 30, [9, 99, 200, 50], true),
+    ];
+    for picture in pictures {
+        for marker in [0xdb, 0xc4, 0xda] {
+            let at = picture.windows(2).position(|pair| pair == [0xff, marker]).unwrap();
+            let stray = |bytes: &[u8]| [&picture[..at], bytes, &picture[at..]].concat();
+            for file in [stray(&[0]), stray(SECRET), stray(&[7; 63])] {
+                assert_eq!(clean(&file), clean(&picture));
+                assert_eq!(all(&file), all(&picture));
+            }
+            // That much is another file.
+            let hidden = stray(&[7; 1_000]);
+            assert_eq!(process(&hidden, &[]).unwrap_err().code(), "undecodable");
+        }
+    }
 }
 
 #[test]
