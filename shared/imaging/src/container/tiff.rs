@@ -67,6 +67,8 @@ pub(crate) struct Page<'a> {
     pub(crate) bits: u16,
     /// Whether every sample but the first of a row is the difference to the one before it (section 14).
     pub(crate) differences: bool,
+    /// Whether the first pixel is in the lowest bits of a byte and not in the highest.
+    pub(crate) reversed: bool,
     /// Whether each sample has planes, and so chunks, of its own.
     pub(crate) planar: bool,
     /// Of a strip or tile. The last strip is shorter, tiles are never.
@@ -203,13 +205,7 @@ pub(crate) fn page(bytes: &[u8]) -> Result<Page<'_>, Reject> {
     let number = |tag| directory.number(tag);
     let required = |tag| number(tag)?.ok_or(BROKEN);
 
-    // Cameras' raw files are TIFFs too: with a mark of their own, or with a thumbnail first.
-    let raw = directory.field(0xc612)?.is_some()
-        || bytes.get(8..10) == Some(b"CR")
-        || number(254)?.is_some_and(|kind| kind & 1 == 1);
-    if raw {
-        return Err(Reject::UnsupportedFormat("Camera raw"));
-    }
+    is_the_picture(&directory)?;
     let (width, height) = (required(256)?, required(257)?);
     let bits = directory.numbers(258, 64)?;
     let format = directory.numbers(339, 64)?;
@@ -220,14 +216,7 @@ pub(crate) fn page(bytes: &[u8]) -> Result<Page<'_>, Reject> {
     {
         return Err(Reject::UnsupportedFormat("TIFF with samples of a rare kind"));
     }
-    let compression = match number(259)?.unwrap_or(1) {
-        1 => Compression::None,
-        5 => Compression::Lzw,
-        7 => Compression::Jpeg,
-        8 | 32_946 => Compression::Deflate,
-        32_773 => Compression::PackBits,
-        _ => return Err(Reject::UnsupportedFormat("TIFF of a rare compression")),
-    };
+    let (compression, reversed) = compression(&directory)?;
     let colours = match required(262)? {
         0 => Colours::Gray { white_is_zero: true },
         1 => Colours::Gray { white_is_zero: false },
@@ -290,6 +279,7 @@ pub(crate) fn page(bytes: &[u8]) -> Result<Page<'_>, Reject> {
         samples,
         bits,
         differences,
+        reversed,
         planar,
         chunk,
         tiled,
@@ -299,6 +289,33 @@ pub(crate) fn page(bytes: &[u8]) -> Result<Page<'_>, Reject> {
         icc: directory.bytes(34_675)?,
         orientation,
     })
+}
+
+/// Cameras' raw files are TIFFs too: with a mark of their own, or with a thumbnail first.
+fn is_the_picture(directory: &Directory) -> Result<(), Reject> {
+    let marked = directory.field(0xc612)?.is_some() || directory.file.get(8..10) == Some(b"CR");
+    let thumbnail = directory.number(254)?.is_some_and(|kind| kind & 1 == 1);
+    if marked || thumbnail { Err(Reject::UnsupportedFormat("Camera raw")) } else { Ok(()) }
+}
+
+/// How chunks are compressed, and whether bits are reversed in their bytes. That is for uncompressed data, and
+/// would be ambiguous with what has an order of bits of its own (section 8); libtiff ignores it in JPEG.
+fn compression(directory: &Directory) -> Result<(Compression, bool), Reject> {
+    let compression = match directory.number(259)?.unwrap_or(1) {
+        1 => Compression::None,
+        5 => Compression::Lzw,
+        7 => Compression::Jpeg,
+        8 | 32_946 => Compression::Deflate,
+        32_773 => Compression::PackBits,
+        _ => return Err(Reject::UnsupportedFormat("TIFF of a rare compression")),
+    };
+    let reversed = directory.number(266)? == Some(2);
+    match compression {
+        Compression::None => Ok((compression, reversed)),
+        Compression::Jpeg => Ok((compression, false)),
+        _ if reversed => Err(Reject::UnsupportedFormat("Compressed TIFF with its bits in reverse")),
+        _ => Ok((compression, false)),
+    }
 }
 
 fn palette(directory: &Directory, colours: Colours, bits: u16) -> Result<Vec<u16>, Reject> {

@@ -104,6 +104,11 @@ fn read(page: &Page, budget: &Budget, to: &mut [u8], put: impl Fn(u16, &mut [u8]
         let rows = to.chunks_exact_mut(page.width as usize * channels * size).skip(y).take(height);
         for row in rows {
             source.fill(&mut packed)?;
+            if page.reversed {
+                for byte in &mut packed {
+                    *byte = byte.reverse_bits();
+                }
+            }
             unpack(page, plane, stored, &packed, &mut samples);
             let pixels = row.chunks_exact_mut(channels * size).skip(x).take(width);
             for (pixel, samples) in pixels.zip(samples.chunks_exact(stored)) {

@@ -4,6 +4,7 @@ use crate::made::{Field, all, tiff};
 
 const BITS: u16 = 258;
 const PHOTOMETRIC: u16 = 262;
+const FILL_ORDER: u16 = 266;
 const SAMPLES: u16 = 277;
 const PLANAR: u16 = 284;
 const EXTRA: u16 = 338;
@@ -40,4 +41,15 @@ fn transparency_is_not_inverted_where_white_is_zero() {
     for file in [chunky, planar] {
         assert_eq!(all(&file).rgba, [[255, 255, 255, 200], [0, 0, 0, 90]]);
     }
+}
+
+#[test]
+fn bits_in_reverse_are_turned_around() {
+    let file = |order, strip: &[u8]| {
+        picture(10, 1, &[Field::short(PHOTOMETRIC, 1), Field::short(FILL_ORDER, order)], &[strip])
+    };
+    let usual = all(&file(1, &[0b1010_0000, 0b0100_0000]));
+    assert_eq!(usual.at(0, 0), [255; 4]);
+    assert_eq!(usual.at(1, 0), [0, 0, 0, 255]);
+    assert_eq!(all(&file(2, &[0b0000_0101, 0b0000_0010])), usual);
 }
