@@ -8,7 +8,7 @@ pub enum Reject {
     #[error("This file is not an image.")]
     NotAnImage,
     /// An image, but of a kind that is not processed.
-    #[error("{0} images are not supported. Send an ordinary JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF.")]
+    #[error("{0} is not supported. Send an ordinary JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF.")]
     UnsupportedFormat(&'static str),
     /// The file ends before the image does.
     #[error("The file is incomplete: it ends before the image does. Send it again.")]

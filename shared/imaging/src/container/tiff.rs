@@ -291,11 +291,18 @@ pub(crate) fn page(bytes: &[u8]) -> Result<Page<'_>, Reject> {
     })
 }
 
-/// Cameras' raw files are TIFFs too: with a mark of their own, or with a thumbnail first.
+/// Refuses what begins with a thumbnail. Most of it is cameras' raw files, which are TIFFs too: with a mark of
+/// their own, or with the picture in a directory below that of the thumbnail.
 fn is_the_picture(directory: &Directory) -> Result<(), Reject> {
     let marked = directory.field(0xc612)?.is_some() || directory.file.get(8..10) == Some(b"CR");
     let thumbnail = directory.number(254)?.is_some_and(|kind| kind & 1 == 1);
-    if marked || thumbnail { Err(Reject::UnsupportedFormat("Camera raw")) } else { Ok(()) }
+    if marked || thumbnail && directory.field(330)?.is_some() {
+        Err(Reject::UnsupportedFormat("Camera raw"))
+    } else if thumbnail {
+        Err(Reject::UnsupportedFormat("TIFF that begins with a thumbnail"))
+    } else {
+        Ok(())
+    }
 }
 
 /// How chunks are compressed, and whether bits are reversed in their bytes. That is for uncompressed data, and
@@ -303,7 +310,9 @@ fn is_the_picture(directory: &Directory) -> Result<(), Reject> {
 fn compression(directory: &Directory) -> Result<(Compression, bool), Reject> {
     let compression = match directory.number(259)?.unwrap_or(1) {
         1 => Compression::None,
+        2..=4 | 32_771 => return Err(Reject::UnsupportedFormat("TIFF with fax compression (CCITT)")),
         5 => Compression::Lzw,
+        6 => return Err(Reject::UnsupportedFormat("TIFF with JPEG of the old kind")),
         7 => Compression::Jpeg,
         8 | 32_946 => Compression::Deflate,
         32_773 => Compression::PackBits,

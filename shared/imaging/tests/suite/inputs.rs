@@ -244,7 +244,7 @@ fn what_is_not_read_says_so() {
     for file in [&b"II+\0\x08\0\0\0"[..], b"MM\0+\0\x08\0\0"] {
         assert_eq!(probe(file).unwrap_err().code(), "unsupported-format");
     }
-    // A TIFF whose first picture is a thumbnail is a camera's raw file.
+    // A TIFF whose first picture is a thumbnail.
     let mut raw = fixture!("tiff/gray4.tiff").to_vec();
     let directory = u32::from_le_bytes(raw[4..8].try_into().unwrap()) as usize;
     raw[directory + 2 + 5 * 12..][..12].copy_from_slice(b"\xfe\0\x04\0\x01\0\0\0\x01\0\0\0");

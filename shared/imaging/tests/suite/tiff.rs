@@ -1,12 +1,17 @@
 //! TIFF put together by hand: fields and strips in combinations that few writers make.
 
+use imaging::{Reject, probe};
+
 use crate::made::{Field, all, tiff};
 
+const KIND: u16 = 254;
 const BITS: u16 = 258;
+const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
 const FILL_ORDER: u16 = 266;
 const SAMPLES: u16 = 277;
 const PLANAR: u16 = 284;
+const BELOW: u16 = 330;
 const EXTRA: u16 = 338;
 
 /// A picture of this size in one strip a plane.
@@ -52,4 +57,26 @@ fn bits_in_reverse_are_turned_around() {
     assert_eq!(usual.at(0, 0), [255; 4]);
     assert_eq!(usual.at(1, 0), [0, 0, 0, 255]);
     assert_eq!(all(&file(2, &[0b0000_0101, 0b0000_0010])), usual);
+}
+
+#[test]
+fn a_tiff_that_is_not_read_is_refused_by_what_it_is() {
+    let name = |fields: &[Field]| match probe(&picture(
+        8,
+        1,
+        &[fields, &[Field::short(PHOTOMETRIC, 0)]].concat(),
+        &[&[0]],
+    )) {
+        Err(Reject::UnsupportedFormat(name)) => name,
+        other => panic!("{other:?}"),
+    };
+    for fax in [2, 3, 4, 32_771] {
+        assert_eq!(name(&[Field::short(COMPRESSION, fax)]), "TIFF with fax compression (CCITT)");
+    }
+    let reversed = name(&[Field::short(COMPRESSION, 5), Field::short(FILL_ORDER, 2)]);
+    assert_eq!(reversed, "Compressed TIFF with its bits in reverse");
+    assert_eq!(name(&[Field::long(KIND, 1)]), "TIFF that begins with a thumbnail");
+    assert_eq!(name(&[Field::long(KIND, 1), Field::long(BELOW, 8)]), "Camera raw");
+    let message = Reject::UnsupportedFormat("TIFF with fax compression (CCITT)").to_string();
+    assert!(message.starts_with("TIFF with fax compression (CCITT) is not supported. Send an ordinary "));
 }
