@@ -49,8 +49,8 @@ pub(super) fn decode(
     let whole = info.frame_control.is_none_or(|frame| {
         (frame.x_offset, frame.y_offset, frame.width, frame.height) == (0, 0, width, height)
     });
-    let by_rows = whole && !info.interlaced && !pixels.has_alpha();
-    let factor = if by_rows { factor((width, height), wanted) } else { 1 };
+    let by_rows = whole && !info.interlaced;
+    let factor = if by_rows && !pixels.has_alpha() { factor((width, height), wanted) } else { 1 };
     let raster = if factor > 1 {
         let mut shrink = Shrink::new((width, height), pixels, factor, budget)?;
         while let Some(row) = reader.next_row().map_err(reject)? {
@@ -62,7 +62,16 @@ pub(super) fn decode(
         shrink.finish().ok_or(Reject::Truncated)?
     } else {
         let mut raster = Raster::blank(width, height, pixels, budget)?;
-        reader.next_frame(&mut raster.data).map_err(reject)?;
+        if by_rows {
+            let mut rows = raster.data.chunks_exact_mut(width as usize * pixels.channels());
+            // After the last row, it sees to it that the data ends there.
+            while reader.read_row(rows.next().unwrap_or_default()).map_err(reject)?.is_some() {
+                budget.still_time()?;
+            }
+        } else {
+            // What is interlaced, or less than the canvas, is laid out by this alone, in one step.
+            reader.next_frame(&mut raster.data).map_err(reject)?;
+        }
         raster
     };
     let icc = colours(reader.info(), pixels);
@@ -90,5 +99,22 @@ pub(crate) fn reject(error: DecodingError) -> Reject {
     match error {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Reject::Truncated,
         _ => Reject::Undecodable("its data makes no sense"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_png_is_left_between_its_rows_at_the_deadline() {
+        let file = include_bytes!("../../tests/fixtures/pngsuite/basn6a08.png");
+        let header = crate::probe(file).unwrap();
+        let budget = Budget::for_tests();
+        assert!(decode(file, &header, (32, 32), &budget).is_ok());
+        let late = Budget { deadline: Instant::now(), ..budget };
+        assert_eq!(decode(file, &header, (32, 32), &late).unwrap_err(), Reject::OutOfTime);
     }
 }
