@@ -23,11 +23,12 @@ pub(super) struct Av1 {
 }
 
 pub(super) fn frame(coded: &Coded, size: (u32, u32), budget: &Budget) -> Result<Av1, Reject> {
-    // They are put together, and here once more at most; what the decoder is given becomes its own.
-    budget.afford(2 * coded.data.len() as u64)?;
-    let data = coded.data.join();
     // The header may stand in the configuration alone (AV1-ISOBMFF, 2.3.3).
     let in_config = coded.config.get(4..).unwrap_or_default();
+    // The pieces put together, and once more behind the configuration.
+    let held = 2 * coded.data.len() as u64 + in_config.len() as u64;
+    budget.afford(held)?;
+    let data = coded.data.join();
     let in_data = av1_units::sequence(&data)?;
     let data = if in_data.is_some() { data.into_owned() } else { [in_config, &data].concat() };
     let sequence = match in_data {
@@ -38,7 +39,7 @@ pub(super) fn frame(coded: &Coded, size: (u32, u32), budget: &Budget) -> Result<
         return Err(OTHER_SIZE);
     }
     let pixels = u64::from(size.0) * u64::from(size.1);
-    budget.afford(pixels * (sequence.bytes + WORK) + coded.data.len() as u64)?;
+    budget.afford(pixels * (sequence.bytes + WORK) + held)?;
     let mut settings = Settings::new();
     // In this thread: nothing is left running when it is done.
     settings.set_n_threads(1);

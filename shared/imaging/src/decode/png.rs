@@ -101,3 +101,20 @@ pub(crate) fn reject(error: DecodingError) -> Reject {
         _ => Reject::Undecodable("its data makes no sense"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_png_is_left_between_its_rows_at_the_deadline() {
+        let file = include_bytes!("../../tests/fixtures/pngsuite/basn6a08.png");
+        let header = crate::probe(file).unwrap();
+        let budget = Budget::for_tests();
+        assert!(decode(file, &header, (32, 32), &budget).is_ok());
+        let late = Budget { deadline: Instant::now(), ..budget };
+        assert_eq!(decode(file, &header, (32, 32), &late).unwrap_err(), Reject::OutOfTime);
+    }
+}
