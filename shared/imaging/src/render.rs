@@ -255,7 +255,7 @@ impl Chain {
             let bytes = finish(&image, plan, budget)?;
             let Plan { width, height, encoding, keep, .. } = *plan;
             let exif = carried.exif.as_deref();
-            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let exif = exif.filter(|_| keep.copyright && encoding.format.carries());
             let bytes = carry::attach(bytes, encoding.format, carried.icc.as_deref(), exif)?;
             pictures[index] = Some(Picture { width, height, encoding, bytes });
             last = Some(index);
@@ -308,7 +308,7 @@ fn animate(
         let at = different.iter().position(|other| plan.animated && *other == plan);
         if let Some((file, icc)) = at.and_then(|at| Some((made.get(at)?.clone(), profiles.get(at)?))) {
             let Plan { width, height, encoding, keep, .. } = *plan;
-            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let exif = exif.filter(|_| keep.copyright && encoding.format.carries());
             let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;
             *picture = Some(Picture { width, height, encoding, bytes });
         }

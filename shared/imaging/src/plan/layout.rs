@@ -1,6 +1,5 @@
 use super::Geometry;
 use super::fit::{Fitted, fitted};
-use crate::carry;
 use crate::operations::{Operation, extend::Canvas, rotate::Tilt};
 use crate::recipe::{Colour, Factor, Radius, Recipe};
 use crate::window::{Area, Window};
@@ -28,7 +27,7 @@ impl Recipe {
         let Fitted { window, size, canvas, at } = fitted(self, frame, room);
 
         let mut operations = Vec::new();
-        let own_colours = self.keep.profile && carry::can_carry(self.encoding.format);
+        let own_colours = self.keep.profile && self.encoding.format.carries();
         let mut geometry = Geometry { full, crop, turn, window, size, linear: self.linear, own_colours };
         if tilted {
             let tilt = tilt(turned, frame, degrees, window, size);

@@ -114,6 +114,18 @@ fn errors_say_what_is_wrong_and_what_to_write() {
 }
 
 #[test]
+fn a_crop_beside_the_picture_is_refused_with_its_size() {
+    let header = crate::made::header(&crate::made::png(&crate::made::drawing(64, 48)));
+    for outside in ["crop=5000:5000:10:10", "crop=64:0:1:1", "crop=0:48:10:10", "crop=1.0:0:5:5"] {
+        let refused = read(outside).check(&header).unwrap_err().to_string();
+        assert_eq!(refused, "The crop lies outside of the picture, which is 64x48 pixels.", "{outside}");
+    }
+    for inside in ["", "w=5", "crop=63:47:10:10", "crop=0:0:999:999", "crop=0.99:0.99:1.0:1.0"] {
+        assert_eq!(read(inside).check(&header), Ok(()), "{inside}");
+    }
+}
+
+#[test]
 fn a_text_changes_a_recipe_only_where_it_says_so() {
     let base = read("w=100,blur=2,gray,f=jpeg");
     assert_eq!(base.changed("blur=off,gray=false,h=50").unwrap().to_string(), "w=100,h=50,f=jpeg");
