@@ -1,11 +1,15 @@
-use super::flatten::over;
+use std::borrow::Cow;
+
+use super::Operation;
 use crate::colour::{self, Conversion};
+use crate::levels::over;
 use crate::limits::{Budget, Limits};
 use crate::orientation::orient;
 use crate::plan::placed;
 use crate::raster::Raster;
-use crate::recipe::{Colour, Watermark};
-use crate::resize::resize;
+use crate::recipe::Watermark;
+use crate::resize::resize_window;
+use crate::window::Window;
 use crate::{Reject, decode, probe};
 
 /// A picture to lay onto others.
@@ -46,12 +50,7 @@ pub(super) fn mark(
     for (row, mark) in rows.zip(mark.data.chunks_exact(size.0 as usize * 4)) {
         let pixels = row.chunks_exact_mut(channels).skip(at.0 as usize);
         for (pixel, &[r, g, b, alpha]) in pixels.zip(mark.as_chunks::<4>().0) {
-            let below = Colour {
-                red: pixel[0],
-                green: pixel[1],
-                blue: pixel[2],
-                alpha: pixel.get(3).copied().unwrap_or(u8::MAX),
-            };
+            let below = [pixel[0], pixel[1], pixel[2], pixel.get(3).copied().unwrap_or(u8::MAX)];
             let mixed = over([r, g, b, alphas[usize::from(alpha)]], below);
             pixel.copy_from_slice(&mixed[..channels]);
         }
