@@ -3,10 +3,9 @@ use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg, Resiz
 use crate::limits::Budget;
 use crate::orientation::{Orientation, orient};
 use crate::raster::{Pixels, Raster};
+use crate::resize::{FAILED, between_passes};
 use crate::window::Window;
 use crate::{Reject, codec};
-
-const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
 /// About so many bytes between the two passes of the filter are enough: large planes are made in strips.
 const STRIP: f64 = 2e6;
@@ -158,12 +157,12 @@ impl Plane {
             return Ok(Self { origin: (0.0, 0.0), extent, ..self });
         }
         let bytes = |width: u32, height: u32| u64::from(width) * u64::from(height);
-        let source = bytes(self.width + x.before + x.after, self.height + y.before + y.after);
-        // The filter runs down first: its buffer is as wide as the source and as high as what is made at once.
-        let wide = self.width + x.before + x.after;
-        let rows = y.samples.div_ceil(whole_samples(bytes(wide, y.samples) as f64 / STRIP).max(1));
-        budget.afford(self.data.len() as u64 + source + bytes(wide, rows) + bytes(x.samples, y.samples))?;
-        let plane = self.extended((x.before, x.after), (y.before, y.after));
+        let source = (self.width + x.before + x.after, self.height + y.before + y.after);
+        let between = |rows: u32| between_passes(8, source, (x.samples, rows));
+        let rows = y.samples.div_ceil(whole_samples(between(y.samples) as f64 / STRIP).max(1));
+        let extended = if source == (self.width, self.height) { 0 } else { bytes(source.0, source.1) };
+        budget.afford(self.bytes() + extended + between(rows) + bytes(x.samples, y.samples))?;
+        let plane = self.extended((x.before, x.after), (y.before, y.after), budget)?;
 
         let mut resized = Raster::blank(x.samples, y.samples, Pixels::Gray, budget)?;
         let step = y.length / f64::from(y.samples);

@@ -4,7 +4,7 @@ use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg};
 
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
-use crate::resize::{FAILED, cropped};
+use crate::resize::{FAILED, between_passes, cropped};
 use crate::window::Window;
 use crate::{Reject, codec};
 
@@ -33,7 +33,8 @@ pub(crate) fn resize_window(
     let alpha = raster.pixels == Pixels::Rgba;
     let kind = if alpha { PixelType::U16x4 } else { PixelType::U16x3 };
     let bytes = |width, height| 2 * raster.pixels.bytes(width, height);
-    let between = bytes(width, raster.height);
+    let channels = raster.pixels.channels();
+    let between = between_passes(16, (raster.width, raster.height), (width, height)) * 2 * channels as u64;
     budget
         .afford(3 * raster.bytes() + between + bytes(width, height) + raster.pixels.bytes(width, height))?;
 
