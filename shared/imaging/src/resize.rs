@@ -25,7 +25,7 @@ pub(crate) fn resize_window(
 ) -> Result<Raster, Reject> {
     let all = window == Window::whole((raster.width, raster.height));
     if all && (raster.width, raster.height) == (width, height) {
-        return Ok(raster.into_owned());
+        return Raster::owned(raster, budget);
     }
     let between = between_passes(8, (raster.width, raster.height), (width, height));
     let between = between * raster.pixels.channels() as u64;
@@ -34,7 +34,9 @@ pub(crate) fn resize_window(
 
     let mut resized = Raster::blank(width, height, raster.pixels, budget)?;
     if raster.pixels.has_alpha() {
-        multiply_alpha(raster.to_mut())?;
+        let mut multiplied = Raster::owned(raster, budget)?;
+        multiply_alpha(&mut multiplied)?;
+        raster = Cow::Owned(multiplied);
     }
     codec::guard(|| {
         let kind = pixel_type(raster.pixels);
@@ -50,8 +52,6 @@ pub(crate) fn resize_window(
     Ok(resized)
 }
 
-/// The window kept within the picture: what was computed in fractions may be over the edge by a trifle.
-pub(crate) fn cropped(filter: ResizeAlg, window: Window, (width, height): (u32, u32)) -> ResizeOptions {
 /// How many pixels lie between the two passes of the filter. With samples of 8 bits it runs down first, which is faster,
 /// and with those of 16 across (`fast_image_resize` 6.1, `Resizer::do_convolution`).
 pub(crate) fn between_passes(bits: u32, from: (u32, u32), to: (u32, u32)) -> u64 {
@@ -59,6 +59,8 @@ pub(crate) fn between_passes(bits: u32, from: (u32, u32), to: (u32, u32)) -> u64
     u64::from(width) * u64::from(height)
 }
 
+/// The window kept within the picture: what was computed in fractions may be over the edge by a trifle.
+pub(crate) fn cropped(filter: ResizeAlg, window: Window, (width, height): (u32, u32)) -> ResizeOptions {
     let (width, height) = (f64::from(width), f64::from(height));
     let (x, y) = (window.x.clamp(0.0, width), window.y.clamp(0.0, height));
     let options = ResizeOptions::new().resize_alg(filter);

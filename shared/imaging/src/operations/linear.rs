@@ -38,16 +38,20 @@ pub(crate) fn resize_window(
     budget
         .afford(3 * raster.bytes() + between + bytes(width, height) + raster.pixels.bytes(width, height))?;
 
-    let channels = raster.pixels.channels();
     let mut resized = Raster::blank(width, height, raster.pixels, budget)?;
     codec::guard(|| {
-        let mut from = Image::new(raster.width, raster.height, kind);
+        let zeros = |width, height| {
+            let samples = width as usize * height as usize * channels;
+            let image = Image::from_vec_u8(width, height, budget.filled(0, 2 * samples)?, kind);
+            image.map_err(|_| FAILED)
+        };
+        let mut from = zeros(raster.width, raster.height)?;
         let lights = from.buffer_mut();
         for (at, (light, level)) in lights.chunks_exact_mut(2).zip(&raster.data).enumerate() {
             let value = if at % channels == 3 { u16::from(*level) * 257 } else { LIGHT[usize::from(*level)] };
             light.copy_from_slice(&value.to_ne_bytes());
         }
-        let mut to = Image::new(width, height, kind);
+        let mut to = zeros(width, height)?;
         if alpha {
             resample::multiply_alpha(&mut from).map_err(|Refused| FAILED)?;
         }

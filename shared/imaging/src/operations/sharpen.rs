@@ -27,7 +27,7 @@ pub(super) fn sharpen(mut raster: Raster, sharpen: Sharpen, budget: &Budget) -> 
             _ => to[0] = level,
         }
     }
-    let around = convolve(&gray, &kernel, &kernel, budget)?;
+    let around = convolve(&gray, &kernel, &kernel, &budget.less(raster.bytes()))?;
     for (pixel, around) in
         raster.data.chunks_exact_mut(channels).zip(around.data.chunks_exact(pixels.channels()))
     {

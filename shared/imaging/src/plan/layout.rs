@@ -43,7 +43,7 @@ impl Recipe {
         let changed = |factor| (factor != Factor::ONE).then_some(factor);
         operations.extend(changed(self.brightness).map(Operation::Brightness));
         operations.extend(changed(self.saturation).filter(|_| !self.gray).map(Operation::Saturation));
-        operations.extend(self.watermark.map(Operation::Watermark));
+        operations.extend(self.watermark.map(|mark| Operation::Watermark(mark, size)));
         operations.extend(self.radius.map(|radius| Operation::Round(pixels(radius, size))));
 
         let (width, height) = (canvas.0 + left + right, canvas.1 + top + bottom);

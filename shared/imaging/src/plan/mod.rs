@@ -229,7 +229,7 @@ impl fmt::Display for Plan {
                 Operation::Gray => writeln!(f, "gray"),
                 Operation::Brightness(factor) => writeln!(f, "brighten  {factor} times"),
                 Operation::Saturation(factor) => writeln!(f, "saturate  {factor} times"),
-                Operation::Watermark(mark) => writeln!(f, "watermark {mark}"),
+                Operation::Watermark(mark, _) => writeln!(f, "watermark {mark}"),
                 Operation::Round(radius) => writeln!(f, "round     corners of {radius:.2}"),
                 Operation::Extend(canvas) => {
                     let ((width, height), (x, y)) = (canvas.size, canvas.at);
