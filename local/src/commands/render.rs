@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use imaging::{Limits, Overlay, Recipe};
+use imaging::{Header, Keep, Limits, Overlay, Plan, Recipe};
 
 use super::{Outcome, budget, note, print_line};
 
@@ -36,7 +36,11 @@ pub async fn run(options: Options) -> Outcome {
     let header = imaging::probe(&bytes)?;
     let limits = Limits::default();
     limits.check(&header, bytes.len() as u64)?;
+    recipe.check(&header)?;
     let plan = recipe.plan(&header);
+    for line in unheard(&options, &recipe, &header, &plan) {
+        note(&line);
+    }
     if options.plan {
         print_line(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
@@ -67,6 +71,31 @@ pub async fn run(options: Options) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What was asked for and will not be done, a sentence for each.
+fn unheard(options: &Options, recipe: &Recipe, header: &Header, plan: &Plan) -> Vec<String> {
+    let output = options.output.display();
+    let media_type = plan.encoding.format.media_type();
+    let mut lines = Vec::new();
+    if let Some(file) = options.watermark.as_ref().filter(|_| recipe.watermark.is_none()) {
+        let file = file.display();
+        lines.push(format!("{file} is not used: add watermark to the recipe to have it on the picture."));
+    }
+    if recipe.animated && header.frames > 1 && !plan.animated {
+        lines.push(format!(
+            "{output} will show the first of {} frames: GIF, WebP and PNG can be read as animations, and WebP and GIF \
+             written.",
+            header.frames
+        ));
+    }
+    if recipe.keep != Keep::NOTHING && !plan.encoding.format.carries() {
+        lines.push(format!(
+            "{output} will carry neither profile nor copyright: {media_type} is written without them, JPEG, PNG and \
+             WebP can keep them."
+        ));
+    }
+    lines
+}
+
 /// The recipe, in the format that the output's name says if it does not say one itself.
 fn recipe(options: &Options) -> Result<Recipe, Box<dyn std::error::Error + Send + Sync>> {
     let extension = options.output.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -94,4 +123,46 @@ fn recipe(options: &Options) -> Result<Recipe, Box<dyn std::error::Error + Send 
 
 fn cannot(what: &str, file: &std::path::Path, error: &std::io::Error) -> String {
     format!("cannot {what} {}: {error}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_not_be_done_is_said() {
+        let header = Header {
+            format: imaging::Format::Gif,
+            width: 8,
+            height: 8,
+            orientation: imaging::Orientation::Upright,
+            frames: 3,
+            alpha: false,
+            largest_frame: 64,
+        };
+        for (output, text, marked, said) in [
+            ("a.png", "animated", false, &["first of 3 frames"][..]),
+            (
+                "a.avif",
+                "animated,keep=profile",
+                false,
+                &["first of 3 frames", "neither profile nor copyright"],
+            ),
+            ("a.webp", "animated,keep=profile", false, &[]),
+            ("a.webp", "", true, &["logo.png is not used"]),
+            ("a.webp", "watermark", true, &[]),
+        ] {
+            let options = Options {
+                input: "a.gif".into(),
+                output: output.into(),
+                recipe: text.to_owned(),
+                watermark: marked.then(|| "logo.png".into()),
+                plan: false,
+            };
+            let recipe = recipe(&options).unwrap();
+            let lines = unheard(&options, &recipe, &header, &recipe.plan(&header));
+            assert_eq!(lines.len(), said.len(), "{output} {text}: {lines:?}");
+            assert!(lines.iter().zip(said).all(|(line, said)| line.contains(said)), "{lines:?}");
+        }
+    }
 }

@@ -78,14 +78,6 @@ fn directory(fields: &[(u16, String)]) -> Vec<u8> {
     block
 }
 
-/// Whether files of the format are given what they are to carry.
-pub(crate) fn can_carry(format: OutputFormat) -> bool {
-    match format {
-        OutputFormat::Jpeg | OutputFormat::Png | OutputFormat::Webp => true,
-        OutputFormat::Avif | OutputFormat::Gif => false,
-    }
-}
-
 /// Puts a profile and an EXIF block into a file that an encoder of this crate has made.
 pub(crate) fn attach(
     file: Vec<u8>, format: OutputFormat, icc: Option<&[u8]>, exif: Option<&[u8]>,

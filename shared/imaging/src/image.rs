@@ -21,6 +21,13 @@ impl Image {
         }
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Raster(raster) => raster.bytes(),
+            Self::Planes(planes) => planes.bytes(),
+        }
+    }
+
     pub(crate) fn resize(self, size: (u32, u32), budget: &Budget) -> Result<Self, Reject> {
         Ok(match self {
             Self::Raster(raster) => Self::Raster(resize(raster, size, budget)?),

@@ -31,6 +31,7 @@ mod facts;
 mod header;
 mod image;
 mod jpeg;
+mod levels;
 mod libwebp;
 mod libwebp_animation;
 mod limits;

@@ -7,7 +7,10 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ptr;
 use std::slice;
+use std::time::Instant;
 
 use libwebp_sys as ffi;
 
@@ -98,38 +101,70 @@ pub(crate) enum Coding {
 /// 0 to 100: libwebp's default.
 const LOSSLESS_EFFORT: u8 = 75;
 
-/// A picture of libwebp's, freed when dropped.
-pub(crate) struct Picture(pub(crate) ffi::WebPPicture);
+/// A picture of libwebp's, freed when dropped. Its pixels are its own, or planes that are lent to it for `'a`, as is
+/// the deadline.
+pub(crate) struct Picture<'a> {
+    picture: ffi::WebPPicture,
+    lent: PhantomData<&'a [u8]>,
+}
 
-impl Picture {
-    fn new(width: u32, height: u32) -> Result<Self, Fault> {
-        let mut picture = Self(ffi::WebPPicture::new().map_err(|()| Fault::Broken)?);
-        picture.0.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
-        picture.0.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
-        Ok(picture)
+impl<'a> Picture<'a> {
+    /// Encoding it ends in vain at the deadline, or soon after it.
+    fn new(width: u32, height: u32, deadline: &'a Instant) -> Result<Self, Fault> {
+        let mut picture = ffi::WebPPicture::new().map_err(|()| Fault::Broken)?;
+        picture.width = c_int::try_from(width).map_err(|_| Fault::Broken)?;
+        picture.height = c_int::try_from(height).map_err(|_| Fault::Broken)?;
+        picture.user_data = ptr::from_ref(deadline).cast_mut().cast();
+        picture.progress_hook = Some(goes_on);
+        Ok(Self { picture, lent: PhantomData })
+    }
+
+    /// For calls that take a picture.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut ffi::WebPPicture {
+        &raw mut self.picture
     }
 
     /// Of `width * height * channels(alpha)` bytes; as RGB if it is to stay so, else as YUV.
     pub(crate) fn of(
-        pixels: &[u8], (width, height): (u32, u32), alpha: bool, stays_rgb: bool,
+        pixels: &[u8], (width, height): (u32, u32), alpha: bool, stays_rgb: bool, deadline: &'a Instant,
     ) -> Result<Self, Fault> {
         let stride = width as usize * channels(alpha);
         if stride == 0 || pixels.len() != stride * height as usize {
             return Err(Fault::Broken);
         }
         let stride = c_int::try_from(stride).map_err(|_| Fault::Broken)?;
-        let mut picture = Self::new(width, height)?;
-        picture.0.use_argb = c_int::from(stays_rgb);
+        let mut picture = Self::new(width, height, deadline)?;
+        picture.picture.use_argb = c_int::from(stays_rgb);
         // SAFETY: the source is a live slice of exactly `stride * height` bytes, checked above, of which the
         // call reads `height` rows of `stride` bytes; it copies into planes of its own.
         let imported = unsafe {
             if alpha {
-                ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride)
+                ffi::WebPPictureImportRGBA(picture.as_mut_ptr(), pixels.as_ptr(), stride)
             } else {
-                ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride)
+                ffi::WebPPictureImportRGB(picture.as_mut_ptr(), pixels.as_ptr(), stride)
             }
         };
         if imported == 0 { Err(Fault::Broken) } else { Ok(picture) }
+    }
+
+    /// Of planes, which it only borrows.
+    fn of_planes(planes: Yuv<'a>, (width, height): (u32, u32), deadline: &'a Instant) -> Result<Self, Fault> {
+        let half = width.div_ceil(2);
+        let samples = |width: u32, height: u32| width as usize * height as usize;
+        let (luma, chroma) = (samples(width, height), samples(half, height.div_ceil(2)));
+        if luma == 0 || (planes.luma.len(), planes.blue.len(), planes.red.len()) != (luma, chroma, chroma) {
+            return Err(Fault::Broken);
+        }
+        let mut lent = Self::new(width, height, deadline)?;
+        let picture = &mut lent.picture;
+        picture.use_argb = 0;
+        picture.colorspace = ffi::WebPEncCSP::WEBP_YUV420;
+        picture.y_stride = picture.width;
+        picture.uv_stride = c_int::try_from(half).map_err(|_| Fault::Broken)?;
+        picture.y = planes.luma.as_ptr().cast_mut();
+        picture.u = planes.blue.as_ptr().cast_mut();
+        picture.v = planes.red.as_ptr().cast_mut();
+        Ok(lent)
     }
 
     fn encode(mut self, coding: Coding, method: u8) -> Result<Vec<u8>, Fault> {
@@ -151,12 +186,15 @@ impl Picture {
             Writer(ffi::WebPMemoryWriter { mem: std::ptr::null_mut(), size: 0, max_size: 0, pad: [0] });
         // SAFETY: a live, exclusive structure that the call initialises.
         unsafe { ffi::WebPMemoryWriterInit(&raw mut writer.0) };
-        self.0.writer = Some(ffi::WebPMemoryWrite);
-        self.0.custom_ptr = (&raw mut writer.0).cast();
-        // SAFETY: `config` and the picture are initialised (`WebPEncode` validates the first). The picture's
-        // planes are its own, or slices as `encode_yuv` says. `custom_ptr` is the writer that
-        // `WebPMemoryWrite` expects there; it is live and not used otherwise until the call returns.
-        let encoded = unsafe { ffi::WebPEncode(&raw const config, &raw mut self.0) };
+        self.picture.writer = Some(ffi::WebPMemoryWrite);
+        self.picture.custom_ptr = (&raw mut writer.0).cast();
+        // SAFETY: `config` and the picture are initialised (`WebPEncode` validates the first). No one but this module
+        // sets the picture's pointers. Its planes are its own, or those of `of_planes`: slices of the sizes that width,
+        // height and strides say, as is checked there, which outlive the picture (`'a`) and are only read, as
+        // `WebPEncode` writes to the planes of pictures with alpha alone. The hook has what it needs, see `goes_on`.
+        // `custom_ptr` is the writer that `WebPMemoryWrite` expects there; it is live and not used otherwise until the
+        // call returns.
+        let encoded = unsafe { ffi::WebPEncode(&raw const config, self.as_mut_ptr()) };
         if encoded == 0 || writer.0.mem.is_null() {
             return Err(Fault::Broken);
         }
@@ -166,12 +204,20 @@ impl Picture {
     }
 }
 
-impl Drop for Picture {
+impl Drop for Picture<'_> {
     fn drop(&mut self) {
-        // SAFETY: the picture was initialised by `WebPPicture::new`, so its pointers are null or
-        // libwebp's own allocations, which nothing else holds; freeing sets them to null.
-        unsafe { ffi::WebPPictureFree(&raw mut self.0) }
+        // SAFETY: the picture was initialised by `WebPPicture::new`. What is freed is what libwebp allocated itself
+        // (`memory_` and `memory_argb_`, not the planes, which may be lent), which nothing else holds.
+        unsafe { ffi::WebPPictureFree(self.as_mut_ptr()) }
     }
+}
+
+/// Whether there is time to go on, which libwebp asks at every hundredth of the way.
+unsafe extern "C" fn goes_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_int {
+    // SAFETY: libwebp calls this with a live picture that has it for a hook: one that `Picture::new` has given both
+    // the hook and a deadline that outlives it, or libwebp's own copy in an animation (see `Animation`).
+    let deadline = unsafe { *(*picture).user_data.cast::<Instant>() };
+    c_int::from(Instant::now() < deadline)
 }
 
 /// Memory that libwebp writes a file to, freed when dropped.
@@ -185,12 +231,12 @@ impl Drop for Writer {
     }
 }
 
-/// Encodes `width * height * channels(alpha)` bytes.
+/// Encodes `width * height * channels(alpha)` bytes, or fails when the deadline has passed.
 pub(crate) fn encode(
-    pixels: &[u8], size: (u32, u32), alpha: bool, coding: Coding, method: u8,
+    pixels: &[u8], size: (u32, u32), alpha: bool, coding: Coding, method: u8, deadline: Instant,
 ) -> Result<Vec<u8>, Fault> {
     let stays_rgb = !matches!(coding, Coding::Lossy { sharp: false, .. });
-    Picture::of(pixels, size, alpha, stays_rgb)?.encode(coding, method)
+    Picture::of(pixels, size, alpha, stays_rgb, &deadline)?.encode(coding, method)
 }
 
 /// The planes of a picture: luma, and blue and red chroma of half the size, rounded up, all of the range
@@ -202,28 +248,11 @@ pub(crate) struct Yuv<'a> {
     pub(crate) red: &'a [u8],
 }
 
-/// Encodes planes, lossily.
+/// Encodes planes, lossily, or fails when the deadline has passed.
 pub(crate) fn encode_yuv(
-    planes: Yuv, (width, height): (u32, u32), quality: u8, method: u8,
+    planes: Yuv, size: (u32, u32), quality: u8, method: u8, deadline: Instant,
 ) -> Result<Vec<u8>, Fault> {
-    let half = width.div_ceil(2);
-    let samples = |width: u32, height: u32| width as usize * height as usize;
-    let (luma, chroma) = (samples(width, height), samples(half, height.div_ceil(2)));
-    if luma == 0 || (planes.luma.len(), planes.blue.len(), planes.red.len()) != (luma, chroma, chroma) {
-        return Err(Fault::Broken);
-    }
-    let mut picture = Picture::new(width, height)?;
-    picture.0.use_argb = 0;
-    picture.0.colorspace = ffi::WebPEncCSP::WEBP_YUV420;
-    picture.0.y_stride = picture.0.width;
-    picture.0.uv_stride = c_int::try_from(half).map_err(|_| Fault::Broken)?;
-    // The slices live until this function returns, are of the sizes that width, height and strides say,
-    // as checked above, and are only read: `WebPEncode` writes to the planes of pictures with alpha alone,
-    // and `WebPPictureFree` frees what libwebp allocated itself (`memory_`), which these are not.
-    picture.0.y = planes.luma.as_ptr().cast_mut();
-    picture.0.u = planes.blue.as_ptr().cast_mut();
-    picture.0.v = planes.red.as_ptr().cast_mut();
-    picture.encode(Coding::Lossy { quality, sharp: false }, method)
+    Picture::of_planes(planes, size, &deadline)?.encode(Coding::Lossy { quality, sharp: false }, method)
 }
 
 #[cfg(test)]
@@ -232,12 +261,29 @@ mod tests {
 
     const LOSSY: Coding = Coding::Lossy { quality: 80, sharp: false };
 
+    fn later() -> Instant {
+        Instant::now() + std::time::Duration::from_mins(1)
+    }
+
+    #[test]
+    fn encoding_stops_when_the_time_is_over() {
+        let pixels = vec![90; 300 * 200 * 3];
+        let planes = || Yuv { luma: &pixels[..60_000], blue: &pixels[..15_000], red: &pixels[..15_000] };
+        for (deadline, outcome) in [(later(), None), (Instant::now(), Some(Fault::Broken))] {
+            for coding in [LOSSY, Coding::Lossy { quality: 80, sharp: true }, Coding::Lossless] {
+                let encoded = encode(&pixels, (300, 200), false, coding, 4, deadline);
+                assert_eq!(encoded.err(), outcome, "{coding:?}");
+            }
+            assert_eq!(encode_yuv(planes(), (300, 200), 80, 3, deadline).err(), outcome);
+        }
+    }
+
     #[test]
     fn sizes_that_do_not_fit_the_slices_are_refused() {
         let pixels = [0; 12];
-        assert_eq!(encode(&pixels, (2, 3), false, LOSSY, 4).unwrap_err(), Fault::Broken);
-        assert_eq!(encode(&pixels, (0, 2), false, LOSSY, 4).unwrap_err(), Fault::Broken);
-        let file = encode(&pixels, (2, 2), false, LOSSY, 4).unwrap();
+        assert_eq!(encode(&pixels, (2, 3), false, LOSSY, 4, later()).unwrap_err(), Fault::Broken);
+        assert_eq!(encode(&pixels, (0, 2), false, LOSSY, 4, later()).unwrap_err(), Fault::Broken);
+        let file = encode(&pixels, (2, 2), false, LOSSY, 4, later()).unwrap();
         assert_eq!(size(&file).unwrap(), (2, 2));
         assert_eq!(decode(&file, (2, 2), false, &mut [0; 11]).unwrap_err(), Fault::Broken);
         assert_eq!(decode(&file, (2, 2), true, &mut [0; 12]).unwrap_err(), Fault::Broken);
@@ -247,6 +293,6 @@ mod tests {
     #[test]
     fn sides_that_webp_cannot_hold_are_refused() {
         let pixels = vec![0; 16_384 * 3];
-        assert_eq!(encode(&pixels, (16_384, 1), false, LOSSY, 4).unwrap_err(), Fault::Broken);
+        assert_eq!(encode(&pixels, (16_384, 1), false, LOSSY, 4, later()).unwrap_err(), Fault::Broken);
     }
 }

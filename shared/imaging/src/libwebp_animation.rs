@@ -6,6 +6,7 @@
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 use std::slice;
+use std::time::Instant;
 
 use libwebp_sys as ffi;
 
@@ -18,12 +19,14 @@ pub(crate) struct Animation {
     encoder: NonNull<ffi::WebPAnimEncoder>,
     config: ffi::WebPConfig,
     size: (u32, u32),
+    /// At an address of its own: libwebp's copy of a canvas keeps the pointer for longer than the call.
+    deadline: Box<Instant>,
 }
 
 impl Animation {
-    /// `plays` is 0 for ever.
+    /// `plays` is 0 for ever. After the deadline, no frame can be added.
     pub(crate) fn new(
-        (width, height): (u32, u32), plays: u16, encoding: Encoding, method: u8,
+        (width, height): (u32, u32), plays: u16, encoding: Encoding, method: u8, deadline: Instant,
     ) -> Result<Self, Fault> {
         let side = |side: u32| c_int::try_from(side).map_err(|_| Fault::Broken);
         let mut config = ffi::WebPConfig::new().map_err(|()| Fault::Broken)?;
@@ -53,19 +56,24 @@ impl Animation {
             ffi::WebPAnimEncoderNewInternal(side(width)?, side(height)?, &raw const options, version)
         };
         let encoder = NonNull::new(encoder).ok_or(Fault::Broken)?;
-        Ok(Self { encoder, config, size: (width, height) })
+        Ok(Self { encoder, config, size: (width, height), deadline: Box::new(deadline) })
     }
 
     /// Adds a canvas of `width * height * channels(alpha)` bytes, which shows from `start` on, in
     /// milliseconds from the start of the animation, modulo 2^32. Starts lie less than 2^24 apart.
     pub(crate) fn add(&mut self, pixels: &[u8], alpha: bool, start: u32) -> Result<(), Fault> {
-        let mut picture = Picture::of(pixels, self.size, alpha, true)?;
+        let mut picture = Picture::of(pixels, self.size, alpha, true, &self.deadline)?;
         // SAFETY: the encoder is live and exclusive, see `Drop`. The picture is initialised and of the
-        // encoder's size; the encoder refers to it only until the call returns. The configuration is
-        // initialised and validated by the call.
+        // encoder's size; the encoder refers to it only until the call returns, but for the deadline, which
+        // is dropped after the encoder. The configuration is initialised and validated by the call.
         let added = unsafe {
             let start = start.cast_signed();
-            ffi::WebPAnimEncoderAdd(self.encoder.as_ptr(), &raw mut picture.0, start, &raw const self.config)
+            ffi::WebPAnimEncoderAdd(
+                self.encoder.as_ptr(),
+                picture.as_mut_ptr(),
+                start,
+                &raw const self.config,
+            )
         };
         if added == 0 { Err(Fault::Broken) } else { Ok(()) }
     }
@@ -115,10 +123,22 @@ mod tests {
 
     const ENCODING: Encoding = Encoding { format: OutputFormat::Webp, quality: 80, lossless: false };
 
+    fn later() -> Instant {
+        Instant::now() + std::time::Duration::from_mins(1)
+    }
+
+    #[test]
+    fn no_frame_is_encoded_after_the_deadline() {
+        let mut animation = Animation::new((64, 64), 0, ENCODING, 4, Instant::now()).unwrap();
+        let first = animation.add(&[90; 64 * 64 * 3], false, 0);
+        let second = animation.add(&[30; 64 * 64 * 3], false, 100);
+        assert_eq!(first.and(second), Err(Fault::Broken));
+    }
+
     #[test]
     fn sizes_that_do_not_fit_the_slices_are_refused() {
-        assert!(Animation::new((0, 2), 0, ENCODING, 4).is_err());
-        let mut animation = Animation::new((2, 2), 0, ENCODING, 4).unwrap();
+        assert!(Animation::new((0, 2), 0, ENCODING, 4, later()).is_err());
+        let mut animation = Animation::new((2, 2), 0, ENCODING, 4, later()).unwrap();
         assert_eq!(animation.add(&[0; 15], true, 0), Err(Fault::Broken));
         assert_eq!(animation.add(&[0; 16], false, 0), Err(Fault::Broken));
         animation.add(&[0; 16], true, 0).unwrap();
@@ -129,6 +149,6 @@ mod tests {
 
     #[test]
     fn an_animation_without_frames_is_none() {
-        assert!(Animation::new((2, 2), 0, ENCODING, 4).unwrap().finish(100).is_err());
+        assert!(Animation::new((2, 2), 0, ENCODING, 4, later()).unwrap().finish(100).is_err());
     }
 }

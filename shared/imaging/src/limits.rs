@@ -73,7 +73,8 @@ fn within(quantity: &'static str, found: u64, limit: u64) -> Result<(), Reject> 
 pub struct Budget {
     /// When to give up.
     pub deadline: Instant,
-    /// How many bytes of memory the pixels may take, all steps' buffers together.
+    /// How many bytes of memory the pixels may take, all steps' buffers together: each step is asked with what those
+    /// around it leave, and counts what it is given and what it makes.
     pub memory: u64,
 }
 
@@ -87,12 +88,65 @@ impl Budget {
         if Instant::now() < self.deadline { Ok(()) } else { Err(Reject::OutOfTime) }
     }
 
+    /// What it leaves to a step while `bytes` are held that are not the step's own.
+    pub(crate) fn less(&self, bytes: u64) -> Self {
+        Self { memory: self.memory.saturating_sub(bytes), ..*self }
+    }
+
     /// Whether a step that holds `bytes` at its peak may begin.
     pub(crate) fn afford(&self, bytes: u64) -> Result<(), Reject> {
         if bytes <= self.memory { Ok(()) } else { Err(self.refusal(bytes)) }
     }
 
+    /// Empty, with room for `count` values. What is sized by pixels is made here or by [`Self::collect`]: affordable
+    /// memory may still not be there, and a failed allocation must not abort the process.
+    pub(crate) fn room<T>(&self, count: usize) -> Result<Vec<T>, Reject> {
+        let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
+        self.afford(bytes)?;
+        let mut room = Vec::new();
+        room.try_reserve_exact(count).map_err(|_| self.refusal(bytes))?;
+        Ok(room)
+    }
+
+    /// These values, of which there are so many at most.
+    pub(crate) fn collect<T>(
+        &self, count: usize, values: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<T>, Reject> {
+        let mut all = self.room(count)?;
+        all.extend(values);
+        Ok(all)
+    }
+
+    /// So many times the same.
+    pub(crate) fn filled<T: Clone>(&self, value: T, count: usize) -> Result<Vec<T>, Reject> {
+        let mut all = self.room(count)?;
+        all.resize(count, value);
+        Ok(all)
+    }
+
+    pub(crate) fn copy<T: Copy>(&self, values: &[T]) -> Result<Vec<T>, Reject> {
+        let mut copy = self.room(values.len())?;
+        copy.extend_from_slice(values);
+        Ok(copy)
+    }
+
     pub(crate) fn refusal(&self, bytes: u64) -> Reject {
         Reject::TooLarge { quantity: "bytes of memory to process", found: bytes, limit: self.memory }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_affordable_and_not_there_is_refused() {
+        let rich = Budget { memory: u64::MAX, ..Budget::for_tests() };
+        assert_eq!(rich.room::<u64>(usize::MAX / 16).unwrap_err().code(), "too-large");
+        assert_eq!(rich.filled(0_u8, usize::MAX).unwrap_err().code(), "too-large");
+        let poor = Budget { memory: 10, ..rich };
+        assert_eq!(poor.copy(&[0_u32; 3]).unwrap_err().code(), "too-large");
+        assert_eq!(poor.less(4).collect(6, 0..6_u8).unwrap(), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(poor.less(5).collect(6, 0..6_u8).unwrap_err().code(), "too-large");
     }
 }

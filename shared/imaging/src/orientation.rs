@@ -120,21 +120,23 @@ pub(crate) fn orient(raster: Raster, orientation: Orientation, budget: &Budget) 
         return Ok(raster);
     }
     budget.afford(2 * raster.bytes())?;
-    Ok(match raster.pixels.channels() {
-        1 => reorder::<1>(&raster, orientation),
-        2 => reorder::<2>(&raster, orientation),
-        3 => reorder::<3>(&raster, orientation),
-        _ => reorder::<4>(&raster, orientation),
-    })
+    match raster.pixels.channels() {
+        1 => reorder::<1>(&raster, orientation, budget),
+        2 => reorder::<2>(&raster, orientation, budget),
+        3 => reorder::<3>(&raster, orientation, budget),
+        _ => reorder::<4>(&raster, orientation, budget),
+    }
 }
 
-fn reorder<const N: usize>(stored: &Raster, orientation: Orientation) -> Raster {
+fn reorder<const N: usize>(
+    stored: &Raster, orientation: Orientation, budget: &Budget,
+) -> Result<Raster, Reject> {
     let (last_x, last_y) = (stored.width as usize - 1, stored.height as usize - 1);
     let (width, height) = orientation.upright((stored.width, stored.height));
     let (pixels, _) = stored.data.as_chunks::<N>();
     let stride = stored.width as usize;
 
-    let mut data = Vec::with_capacity(stored.data.len());
+    let mut data = budget.room(stored.data.len())?;
     for y in 0..height as usize {
         for x in 0..width as usize {
             let (from_x, from_y) = match orientation {
@@ -150,7 +152,7 @@ fn reorder<const N: usize>(stored: &Raster, orientation: Orientation) -> Raster 
             data.extend_from_slice(&pixels[from_y * stride + from_x]);
         }
     }
-    Raster { width, height, pixels: stored.pixels, data }
+    Ok(Raster { width, height, pixels: stored.pixels, data })
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@ use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg, Resiz
 use crate::limits::Budget;
 use crate::orientation::{Orientation, orient};
 use crate::raster::{Pixels, Raster};
+use crate::resize::{FAILED, between_passes};
 use crate::window::Window;
 use crate::{Reject, codec};
-
-const FAILED: Reject = Reject::Undecodable("it cannot be resized");
 
 /// About so many bytes between the two passes of the filter are enough: large planes are made in strips.
 const STRIP: f64 = 2e6;
@@ -130,6 +129,10 @@ impl Plane {
         Self { width, height, data, origin: (0.0, 0.0), extent }
     }
 
+    fn bytes(&self) -> u64 {
+        self.data.len() as u64
+    }
+
     /// Only those samples that a part of the picture is in.
     fn cut(&self, part: Window, budget: &Budget) -> Result<Self, Reject> {
         let axis = |side: u32, origin: f64, extent: f64, (start, length): (f64, f64)| {
@@ -141,9 +144,9 @@ impl Plane {
         let (left, right, x, wide) = axis(self.width, self.origin.0, self.extent.0, (part.x, part.width));
         let (top, bottom, y, high) = axis(self.height, self.origin.1, self.extent.1, (part.y, part.height));
         let (width, height) = (right - left, bottom - top);
-        budget.afford(self.data.len() as u64 + u64::from(width) * u64::from(height))?;
         let rows = self.data.chunks_exact(self.width as usize).skip(top as usize).take(height as usize);
-        let data = rows.flat_map(|row| &row[left as usize..right as usize]).copied().collect();
+        let mut data = budget.room(width as usize * height as usize)?;
+        rows.for_each(|row| data.extend_from_slice(&row[left as usize..right as usize]));
         Ok(Self { width, height, data, origin: (x, y), extent: (wide, high) })
     }
 
@@ -158,12 +161,12 @@ impl Plane {
             return Ok(Self { origin: (0.0, 0.0), extent, ..self });
         }
         let bytes = |width: u32, height: u32| u64::from(width) * u64::from(height);
-        let source = bytes(self.width + x.before + x.after, self.height + y.before + y.after);
-        // The filter runs down first: its buffer is as wide as the source and as high as what is made at once.
-        let wide = self.width + x.before + x.after;
-        let rows = y.samples.div_ceil(whole_samples(bytes(wide, y.samples) as f64 / STRIP).max(1));
-        budget.afford(self.data.len() as u64 + source + bytes(wide, rows) + bytes(x.samples, y.samples))?;
-        let plane = self.extended((x.before, x.after), (y.before, y.after));
+        let source = (self.width + x.before + x.after, self.height + y.before + y.after);
+        let between = |rows: u32| between_passes(8, source, (x.samples, rows));
+        let rows = y.samples.div_ceil(whole_samples(between(y.samples) as f64 / STRIP).max(1));
+        let extended = if source == (self.width, self.height) { 0 } else { bytes(source.0, source.1) };
+        budget.afford(self.bytes() + extended + between(rows) + bytes(x.samples, y.samples))?;
+        let plane = self.extended((x.before, x.after), (y.before, y.after), budget)?;
 
         let mut resized = Raster::blank(x.samples, y.samples, Pixels::Gray, budget)?;
         let step = y.length / f64::from(y.samples);
@@ -188,12 +191,14 @@ impl Plane {
     }
 
     /// With the outermost samples repeated.
-    fn extended(self, (left, right): (u32, u32), (top, bottom): (u32, u32)) -> Self {
+    fn extended(
+        self, (left, right): (u32, u32), (top, bottom): (u32, u32), budget: &Budget,
+    ) -> Result<Self, Reject> {
         if left + right + top + bottom == 0 {
-            return self;
+            return Ok(self);
         }
         let (width, height) = (self.width + left + right, self.height + top + bottom);
-        let mut data = Vec::with_capacity(width as usize * height as usize);
+        let mut data = budget.room(width as usize * height as usize)?;
         for row in 0..height {
             let from = row.saturating_sub(top).min(self.height - 1) as usize * self.width as usize;
             let row = &self.data[from..from + self.width as usize];
@@ -201,7 +206,7 @@ impl Plane {
             data.extend_from_slice(row);
             data.extend(std::iter::repeat_n(row[row.len() - 1], right as usize));
         }
-        Self { width, height, data, ..self }
+        Ok(Self { width, height, data, ..self })
     }
 
     fn upright(self, orientation: Orientation, budget: &Budget) -> Result<Self, Reject> {
@@ -227,7 +232,19 @@ impl Planes {
 
     pub(crate) fn bytes(&self) -> u64 {
         let planes = self.chroma.iter().flatten().chain([&self.luma]);
-        planes.map(|plane| plane.data.len() as u64).sum()
+        planes.map(Plane::bytes).sum()
+    }
+
+    pub(crate) fn copy(&self, budget: &Budget) -> Result<Self, Reject> {
+        let copy = |plane: &Plane| -> Result<Plane, Reject> {
+            let &Plane { width, height, ref data, origin, extent } = plane;
+            Ok(Plane { width, height, data: budget.copy(data)?, origin, extent })
+        };
+        let chroma = match &self.chroma {
+            Some([blue, red]) => Some([copy(blue)?, copy(red)?]),
+            None => None,
+        };
+        Ok(Self { luma: copy(&self.luma)?, chroma })
     }
 
     /// Gray.
@@ -237,9 +254,15 @@ impl Planes {
 
     /// Only a part, in shares of the sides: what is beside it is gone, but for less than a sample.
     pub(crate) fn cut(&self, part: Window, budget: &Budget) -> Result<Self, Reject> {
-        let luma = self.luma.cut(part, budget)?;
+        let mut held = self.bytes();
+        let mut cut = |plane: &Plane| -> Result<Plane, Reject> {
+            let cut = plane.cut(part, &budget.less(held))?;
+            held += cut.bytes();
+            Ok(cut)
+        };
+        let luma = cut(&self.luma)?;
         let chroma = match &self.chroma {
-            Some([blue, red]) => Some([blue.cut(part, budget)?, red.cut(part, budget)?]),
+            Some([blue, red]) => Some([cut(blue)?, cut(red)?]),
             None => None,
         };
         Ok(Self { luma, chroma })
@@ -255,11 +278,16 @@ impl Planes {
         budget: &Budget,
     ) -> Result<Self, Reject> {
         let reversed = orientation.reverses();
-        let resize = |plane: Plane, step: u32| {
+        let mut held = self.bytes();
+        let mut resize = |plane: Plane, step: u32| -> Result<Plane, Reject> {
             let (x, y) = ((window.x, window.width), (window.y, window.height));
             let across = Axis { pixels: width, step, reversed: reversed.0, window: x };
             let down = Axis { pixels: height, step, reversed: reversed.1, window: y };
-            plane.resize(across, down, budget)?.upright(orientation, budget)
+            held -= plane.bytes();
+            let budget = budget.less(held);
+            let resized = plane.resize(across, down, &budget)?.upright(orientation, &budget)?;
+            held += resized.bytes();
+            Ok(resized)
         };
         // The largest comes last, when the others are small already.
         let chroma = match self.chroma {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::Reject;
 use crate::limits::Budget;
 use crate::window::Area;
@@ -47,13 +49,21 @@ impl Raster {
     /// All zeros: black, or transparent where there is alpha.
     pub(crate) fn blank(width: u32, height: u32, pixels: Pixels, budget: &Budget) -> Result<Self, Reject> {
         let bytes = pixels.bytes(width, height);
-        budget.afford(bytes)?;
-        // Affordable memory may still not be there; a failed allocation must not abort the process.
         let size = usize::try_from(bytes).map_err(|_| budget.refusal(bytes))?;
-        let mut data = Vec::new();
-        data.try_reserve_exact(size).map_err(|_| budget.refusal(bytes))?;
-        data.resize(size, 0);
-        Ok(Self { width, height, pixels, data })
+        Ok(Self { width, height, pixels, data: budget.filled(0, size)? })
+    }
+
+    pub(crate) fn copy(&self, budget: &Budget) -> Result<Self, Reject> {
+        let Self { width, height, pixels, ref data } = *self;
+        Ok(Self { width, height, pixels, data: budget.copy(data)? })
+    }
+
+    /// This one, or a copy of it if it is only lent.
+    pub(crate) fn owned(lent: Cow<'_, Self>, budget: &Budget) -> Result<Self, Reject> {
+        match lent {
+            Cow::Owned(raster) => Ok(raster),
+            Cow::Borrowed(raster) => raster.copy(budget),
+        }
     }
 
     pub(crate) fn bytes(&self) -> u64 {

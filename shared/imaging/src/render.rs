@@ -9,7 +9,7 @@ use crate::encode::{encode, encode_planes};
 use crate::facts::{Facts, facts};
 use crate::image::Image;
 use crate::limits::Budget;
-use crate::operations::{Operation, Overlay, onto};
+use crate::operations::{Operation, Overlay, onto, sized};
 use crate::plan::{Geometry, Plan};
 use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
@@ -103,6 +103,7 @@ fn make(
     bytes: &[u8], header: &Header, plans: &[Plan], overlay: Option<&Overlay>, look: bool, budget: &Budget,
 ) -> Result<Made, Reject> {
     budget.still_time()?;
+    let budget = &budget.less(overlay.map_or(0, Overlay::bytes));
     let Prepared { source, opaque, note } = prepare(bytes, header, plans, look, budget)?;
     let notes = note.into_iter().collect();
     let copyright = plans.iter().any(|plan| plan.keep.copyright);
@@ -112,12 +113,13 @@ fn make(
     let (chains, last) = chains(&plans, header);
 
     let mut pictures = vec![None; plans.len()];
-    animate(bytes, header, &plans, overlay, exif.as_deref(), &mut pictures, budget)?;
+    let left = budget.less(source.stored.bytes());
+    animate(bytes, header, &plans, overlay, exif.as_deref(), &mut pictures, &left)?;
     for chain in chains {
         let image = source.show(&chain.geometry, chain.chroma(&plans), budget)?;
         budget.still_time()?;
         let carried = Carried { icc: source.carries(&chain.geometry), exif: exif.clone() };
-        chain.make(image, &plans, overlay, &carried, &mut pictures, budget)?;
+        chain.make(image, &plans, overlay, &carried, &mut pictures, &left)?;
     }
     let seen = if look || !last.plans.is_empty() {
         let image = source.into_shown(&last.geometry, last.chroma(&plans), budget)?;
@@ -250,12 +252,14 @@ impl Chain {
             image = image.resize(plan.geometry.size, budget)?;
             budget.still_time()?;
             if !plan.is_plain() {
-                image = operate(image, plan, overlay, budget)?;
+                let mark = sized(&plan.operations, overlay, &budget.less(image.bytes()))?;
+                let left = budget.less(mark.as_ref().map_or(0, Raster::bytes));
+                image = operate(image, plan, mark.as_ref(), &left)?;
             }
             let bytes = finish(&image, plan, budget)?;
             let Plan { width, height, encoding, keep, .. } = *plan;
             let exif = carried.exif.as_deref();
-            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let exif = exif.filter(|_| keep.copyright && encoding.format.carries());
             let bytes = carry::attach(bytes, encoding.format, carried.icc.as_deref(), exif)?;
             pictures[index] = Some(Picture { width, height, encoding, bytes });
             last = Some(index);
@@ -279,36 +283,37 @@ fn animate(
     if different.is_empty() {
         return Ok(());
     }
-    // While a frame is resized: its copy, the buffer between the two passes of the filter, what comes of it
-    // and what the operations make of that.
-    let all = Pixels::Rgba.bytes(header.width, header.height);
-    let made = different.iter().map(|plan| {
-        Pixels::Rgba.bytes(plan.width, header.height) + 3 * Pixels::Rgba.bytes(plan.width, plan.height)
-    });
-    let working = all + made.max().unwrap_or_default();
+    let mut left = *budget;
+    let mut marks = Vec::with_capacity(different.len());
+    for plan in &different {
+        let mark = sized(&plan.operations, overlay, &left)?;
+        left = left.less(mark.as_ref().map_or(0, Raster::bytes));
+        marks.push(mark);
+    }
     let film_of = |plan: &&Plan| Film { size: (plan.width, plan.height), encoding: plan.encoding };
     let films: Vec<Film> = different.iter().map(film_of).collect();
     let icc = animation::icc(bytes, header);
     let conversion = Conversion::of(icc.as_deref(), Pixels::Rgba).0.map(Arc::new);
     let mut profiles = vec![None; different.len()];
-    let show = |raster: Raster, take: Take| {
+    let show = |raster: Raster, take: Take, budget: &Budget| {
         let (stored, orientation) = (Stored::Raster(raster), header.orientation);
         let source = Source { stored, orientation, conversion: conversion.clone(), icc: icc.clone() };
-        for (film, plan) in different.iter().enumerate() {
+        for (film, (plan, mark)) in different.iter().zip(&marks).enumerate() {
             profiles[film] = source.carries(&plan.geometry);
             let image = source.show(&plan.geometry, Chroma::Full, budget)?;
-            if let Image::Raster(raster) = operate(image, plan, overlay, budget)? {
+            let left = budget.less(source.stored.bytes());
+            if let Image::Raster(raster) = operate(image, plan, mark.as_ref(), &left)? {
                 take(film, &raster)?;
             }
         }
         Ok(())
     };
-    let made = animation::render(bytes, header, &films, working, budget, show)?;
+    let made = animation::render(bytes, header, &films, &left, show)?;
     for (plan, picture) in plans.iter().zip(pictures) {
         let at = different.iter().position(|other| plan.animated && *other == plan);
         if let Some((file, icc)) = at.and_then(|at| Some((made.get(at)?.clone(), profiles.get(at)?))) {
             let Plan { width, height, encoding, keep, .. } = *plan;
-            let exif = exif.filter(|_| keep.copyright && carry::can_carry(encoding.format));
+            let exif = exif.filter(|_| keep.copyright && encoding.format.carries());
             let bytes = carry::attach(file, encoding.format, icc.as_deref(), exif)?;
             *picture = Some(Picture { width, height, encoding, bytes });
         }
@@ -317,13 +322,13 @@ fn animate(
 }
 
 /// Step 6.
-fn operate(image: Image, plan: &Plan, overlay: Option<&Overlay>, budget: &Budget) -> Result<Image, Reject> {
+fn operate(image: Image, plan: &Plan, mark: Option<&Raster>, budget: &Budget) -> Result<Image, Reject> {
     let mut raster = match image {
         Image::Planes(planes) => return Ok(Image::Planes(planes.without_chroma())),
         Image::Raster(raster) => raster,
     };
     for operation in &plan.operations {
-        raster = operation.apply(raster, overlay, budget)?;
+        raster = operation.apply(raster, mark, budget)?;
         budget.still_time()?;
     }
     Ok(Image::Raster(raster))
@@ -343,9 +348,9 @@ fn finish(image: &Image, plan: &Plan, budget: &Budget) -> Result<Vec<u8>, Reject
         return encode(raster, plan.encoding, budget);
     }
     budget.afford(2 * raster.bytes())?;
-    let mut flat: Raster = raster.clone();
+    let mut flat: Raster = raster.copy(budget)?;
     for colour in colours {
         flat = onto(flat, colour, budget)?;
     }
-    encode(&flat, plan.encoding, budget)
+    encode(&flat, plan.encoding, &budget.less(raster.bytes()))
 }

@@ -35,7 +35,7 @@ pub(crate) enum Stored {
 }
 
 impl Stored {
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Raster(raster) => raster.bytes(),
             Self::Planes(planes) => planes.bytes(),
@@ -72,8 +72,7 @@ impl Source {
 
     /// What a geometry shows of this picture, upright and in sRGB or as it says; the picture stays.
     pub(crate) fn show(&self, geometry: &Geometry, chroma: Chroma, budget: &Budget) -> Result<Image, Reject> {
-        let kept = self.stored.bytes();
-        let budget = Budget { memory: budget.memory.saturating_sub(kept), ..*budget };
+        let budget = budget.less(self.stored.bytes());
         let conversion = self.conversion(geometry);
         let stored = match &self.stored {
             Stored::Planes(planes) => Lent::Planes(Cow::Borrowed(planes)),
@@ -124,7 +123,10 @@ fn shown(
                 planes.cut(crop, budget)?
             } else {
                 budget.afford(planes.bytes())?;
-                planes.into_owned()
+                match planes {
+                    Cow::Owned(planes) => planes,
+                    Cow::Borrowed(planes) => planes.copy(budget)?,
+                }
             };
             if chroma == Chroma::Half && !geometry.linear && conversion.is_none() {
                 return Ok(Image::Planes(planes.resize_upright(window, size, chroma, turn, budget)?));
@@ -152,7 +154,7 @@ fn shown(
     budget.still_time()?;
     if geometry.linear {
         budget.afford(raster.bytes())?;
-        let raster = colour::to_srgb(raster.into_owned(), conversion, budget)?;
+        let raster = colour::to_srgb(Raster::owned(raster, budget)?, conversion, budget)?;
         let window = window.shares_of((raster.width, raster.height));
         return light(raster, window, size, turn, budget);
     }

@@ -1,4 +1,5 @@
 use crate::Reject;
+use crate::levels::over;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 
@@ -146,20 +147,6 @@ pub(super) fn blend(blend: Blend) -> impl Fn(&mut [u8; 4], [u8; 4]) {
             (Blend::Over, ..) => over(from, *to),
         }
     }
-}
-
-/// RFC 9649, 2.7.1.1, and PNG, 13.16, rounded to the nearest level: neither colour is multiplied by its alpha.
-fn over(above: [u8; 4], below: [u8; 4]) -> [u8; 4] {
-    let (a, b) = (u32::from(above[3]), u32::from(below[3]));
-    // In 255ths of a level.
-    let (above_share, below_share) = (255 * a, b * (255 - a));
-    let alpha = above_share + below_share;
-    let mix = |above: u8, below: u8| {
-        (u32::from(above) * above_share + u32::from(below) * below_share + alpha / 2) / alpha
-    };
-    let colour = |channel: usize| u8::try_from(mix(above[channel], below[channel])).unwrap_or(u8::MAX);
-    let alpha = u8::try_from((alpha + 127) / 255).unwrap_or(u8::MAX);
-    [colour(0), colour(1), colour(2), alpha]
 }
 
 #[cfg(test)]

@@ -17,16 +17,16 @@ pub(crate) type Take<'a> = &'a mut dyn FnMut(usize, &Raster) -> Result<(), Rejec
 /// Makes animated files in one pass over the frames. `show` is given each whole canvas (RGBA, stored
 /// orientation, its own colours), makes what every film shows of it, and has each taken once.
 ///
-/// In memory at any time are what decoding a frame takes ([`frames_memory`]), what `show` works with, and
-/// for every film what its encoder keeps, a few frames of the film's size ([`MovingFormat::memory`]), and
-/// the file so far. `working` is what `show` takes at its peak. None of it grows with the number of frames
-/// but the files.
+/// In memory at any time are what decoding a frame takes ([`frames_memory`]), for every film what its encoder
+/// keeps, a few frames of the film's size ([`MovingFormat::memory`]), and the file so far; and what `show` works
+/// with, which is given what the others leave of the budget. None of it grows with the number of frames but the
+/// files.
 pub(crate) fn render(
-    bytes: &[u8], header: &Header, films: &[Film], working: u64, budget: &Budget,
-    mut show: impl FnMut(Raster, Take) -> Result<(), Reject>,
+    bytes: &[u8], header: &Header, films: &[Film], budget: &Budget,
+    mut show: impl FnMut(Raster, Take, &Budget) -> Result<(), Reject>,
 ) -> Result<Vec<Vec<u8>>, Reject> {
     let loops = loops(bytes, header)?;
-    let mut memory = frames_memory(header).saturating_add(working);
+    let mut memory = frames_memory(header);
     let mut animators = Vec::with_capacity(films.len());
     for &Film { size, encoding } in films {
         let format = MovingFormat::of(encoding.format)?;
@@ -34,19 +34,21 @@ pub(crate) fn render(
         budget.afford(memory)?;
         animators.push(Animator::new(format, size, encoding, loops, budget)?);
     }
+    let left = budget.less(memory);
     for frame in frames(bytes, header, budget)? {
         let Frame { raster, delay } = frame?;
         budget.still_time()?;
-        show(raster, &mut |film: usize, raster: &Raster| {
+        let mut take = |film: usize, raster: &Raster| {
             animators.get_mut(film).ok_or(crate::encode::REFUSED)?.push(raster, delay)?;
             budget.still_time()
-        })?;
+        };
+        show(raster, &mut take, &left)?;
     }
     animators.into_iter().map(Animator::finish).collect()
 }
 
-/// The canvas, what is behind a frame on it, the copy that is worked on, and a frame while it is decoded.
+/// The canvas, what is behind a frame on it, and a frame while it is decoded. The copy of the canvas is `show`'s.
 fn frames_memory(header: &Header) -> u64 {
     let (width, height) = header.stored_size();
-    3 * Pixels::Rgba.bytes(width, height) + 4 * header.largest_frame
+    2 * Pixels::Rgba.bytes(width, height) + 4 * header.largest_frame
 }

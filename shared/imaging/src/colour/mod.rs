@@ -13,6 +13,7 @@ use moxcms::{
     Transform8BitExecutor, TransformOptions, Xyz,
 };
 
+use crate::levels::times;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::{Note, Reject, codec};
@@ -209,7 +210,7 @@ fn convert(raster: &Raster, conversion: Option<&Conversion>, converted: &mut Ras
         (Pixels::GrayAlpha, _) => each(from, to, |[gray, alpha]| [gray, gray, gray, alpha]),
         (Pixels::Rgb, _) => each(from, to, |rgb: [u8; 3]| rgb),
         (Pixels::Rgba, _) => each(from, to, |rgba: [u8; 4]| rgba),
-        (Pixels::Cmyk, _) => each(from, to, |[c, m, y, k]| [c, m, y].map(|ink| multiply(!ink, !k))),
+        (Pixels::Cmyk, _) => each(from, to, |[c, m, y, k]| [c, m, y].map(|ink| times(!ink, !k))),
     }
 }
 
@@ -227,10 +228,4 @@ fn each<const FROM: usize, const TO: usize>(
         };
         last = Some((from, *to));
     }
-}
-
-/// `a * b / 255`, rounded.
-fn multiply(a: u8, b: u8) -> u8 {
-    let product = (u16::from(a) * u16::from(b) + 127) / 255;
-    u8::try_from(product).unwrap_or(u8::MAX)
 }

@@ -1,5 +1,8 @@
 //! What a picture's colours are like, and how they are stored.
 
+use super::REFUSED;
+use crate::Reject;
+use crate::limits::Budget;
 use crate::planes::Chroma;
 use crate::raster::{Pixels, Raster};
 
@@ -73,18 +76,24 @@ fn level(value: i32) -> u8 {
 }
 
 /// Luma (JFIF 1.02) of each pixel.
-pub(super) fn luma(colours: &[[u8; 3]]) -> Vec<u8> {
+pub(super) fn luma(colours: &[[u8; 3]], budget: &Budget) -> Result<Vec<u8>, Reject> {
     let luma = |colour: &[u8; 3]| {
         let [r, g, b] = colour.map(i32::from);
         level((19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16)
     };
-    colours.iter().map(luma).collect()
+    budget.collect(colours.len(), colours.iter().map(luma))
 }
 
 /// Blue and red chroma of pixels, `width` in a row. Halved, a sample is the mean of its block; at an odd side
 /// the last pixels are a block of their own.
-pub(super) fn chroma(colours: &[[u8; 3]], width: usize, kind: Chroma) -> [Vec<u8>; 2] {
-    let mut planes = [Vec::new(), Vec::new()];
+pub(super) fn chroma(
+    colours: &[[u8; 3]], width: usize, kind: Chroma, budget: &Budget,
+) -> Result<[Vec<u8>; 2], Reject> {
+    let samples = match kind {
+        Chroma::Full => colours.len(),
+        Chroma::Half => width.div_ceil(2) * (colours.len() / width).div_ceil(2),
+    };
+    let mut planes = [budget.room(samples)?, budget.room(samples)?];
     let mut push = |differences: [i32; 2], shift: u32| {
         for (plane, difference) in planes.iter_mut().zip(differences) {
             plane.push(level(((difference + (1 << (shift - 1))) >> shift) + 128));
@@ -111,18 +120,19 @@ pub(super) fn chroma(colours: &[[u8; 3]], width: usize, kind: Chroma) -> [Vec<u8
             }
         }
     }
-    planes
+    Ok(planes)
 }
 
 /// The colours, those that cannot be seen replaced by smooth ones that go on from those that can: they
 /// would ring into their neighbours, and cost bytes.
-pub(super) fn seen(raster: &Raster) -> Vec<[u8; 3]> {
+pub(super) fn seen(raster: &Raster, budget: &Budget) -> Result<Vec<[u8; 3]>, Reject> {
     let width = raster.width as usize;
+    let count = width * raster.height as usize;
     match raster.pixels {
         Pixels::Rgba => {
             let (pixels, _) = raster.data.as_chunks::<4>();
-            let mut colours: Vec<Option<[u8; 3]>> =
-                pixels.iter().map(|&[r, g, b, a]| (a > 0).then_some([r, g, b])).collect();
+            let known = pixels.iter().map(|&[r, g, b, a]| (a > 0).then_some([r, g, b]));
+            let mut colours: Vec<Option<[u8; 3]>> = budget.collect(count, known)?;
             for at in 0..colours.len() {
                 let left = if at % width > 0 { colours[at - 1] } else { None };
                 let above = if at >= width { colours[at - width] } else { None };
@@ -134,12 +144,14 @@ pub(super) fn seen(raster: &Raster) -> Vec<[u8; 3]> {
                 let below = colours.get(at + width).copied().flatten();
                 colours[at] = colours[at].or_else(|| between(right, below));
             }
-            colours.into_iter().map(std::option::Option::unwrap_or_default).collect()
+            budget.collect(count, colours.into_iter().map(Option::unwrap_or_default))
         }
-        Pixels::Rgb => raster.data.as_chunks::<3>().0.to_vec(),
-        Pixels::GrayAlpha => raster.data.as_chunks::<2>().0.iter().map(|&[level, _]| [level; 3]).collect(),
-        Pixels::Gray => raster.data.iter().map(|&level| [level; 3]).collect(),
-        Pixels::Cmyk => Vec::new(),
+        Pixels::Rgb => budget.copy(raster.data.as_chunks::<3>().0),
+        Pixels::GrayAlpha => {
+            budget.collect(count, raster.data.as_chunks::<2>().0.iter().map(|&[level, _]| [level; 3]))
+        }
+        Pixels::Gray => budget.collect(count, raster.data.iter().map(|&level| [level; 3])),
+        Pixels::Cmyk => Err(REFUSED),
     }
 }
 
@@ -183,14 +195,15 @@ mod tests {
     #[test]
     fn planes_are_those_of_jfif() {
         let colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0], [255, 255, 255], [90, 90, 90]];
-        assert_eq!(luma(&colours), [76, 150, 29, 0, 255, 90]);
-        let [blue, red] = chroma(&colours, 3, Chroma::Full);
+        assert_eq!(luma(&colours, &Budget::for_tests()).unwrap(), [76, 150, 29, 0, 255, 90]);
+        let [blue, red] = chroma(&colours, 3, Chroma::Full, &Budget::for_tests()).unwrap();
         assert_eq!(blue, [85, 44, 255, 128, 128, 128]);
         assert_eq!(red, [255, 21, 107, 128, 128, 128]);
         // The first four are one block; of the last column there is but a half.
-        let [blue, red] = chroma(&colours, 3, Chroma::Half);
+        let [blue, red] = chroma(&colours, 3, Chroma::Half, &Budget::for_tests()).unwrap();
         assert_eq!((blue, red), (vec![96, 192], vec![133, 118]));
-        let [blue, _] = chroma(&[[0, 0, 255], [0, 0, 255], [90; 3]], 1, Chroma::Half);
+        let [blue, _] =
+            chroma(&[[0, 0, 255], [0, 0, 255], [90; 3]], 1, Chroma::Half, &Budget::for_tests()).unwrap();
         assert_eq!(blue, [255, 128]);
     }
 
@@ -198,8 +211,8 @@ mod tests {
     fn what_cannot_be_seen_goes_on_from_what_can() {
         let data = [[9, 9, 9, 0], [200, 10, 10, 255], [0, 255, 0, 0], [0, 255, 0, 0]].concat();
         let raster = Raster { width: 2, height: 2, pixels: Pixels::Rgba, data };
-        assert_eq!(seen(&raster), [[200, 10, 10]; 4]);
+        assert_eq!(seen(&raster, &Budget::for_tests()).unwrap(), [[200, 10, 10]; 4]);
         let nothing = Raster { width: 3, height: 1, pixels: Pixels::Rgba, data: vec![0; 12] };
-        assert_eq!(seen(&nothing), [[0; 3]; 3]);
+        assert_eq!(seen(&nothing, &Budget::for_tests()).unwrap(), [[0; 3]; 3]);
     }
 }

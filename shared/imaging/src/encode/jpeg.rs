@@ -23,15 +23,19 @@ use super::{REFUSED, chroma};
 use crate::Reject;
 use crate::limits::Budget;
 use crate::planes::Planes;
-use crate::raster::Raster;
+use crate::raster::{Pixels, Raster};
 use bits::segment;
 use transform::{Block, Component, Samples};
 
 pub(super) fn encode(raster: &Raster, quality: u8, budget: &Budget) -> Result<Vec<u8>, Reject> {
     let size = (raster.width as usize, raster.height as usize);
     let channels = raster.pixels.channels();
+    let budget = &budget.less(raster.bytes());
+    let plane = Pixels::Gray.bytes(raster.width, raster.height);
     if chroma::is_gray(raster) {
-        let levels: Vec<u8> = raster.data.iter().step_by(channels).copied().collect();
+        budget.afford(plane)?;
+        let levels =
+            budget.collect(raster.data.len() / channels, raster.data.iter().step_by(channels).copied())?;
         return file(size, &[Samples { data: &levels, size, factor: 1 }], quality, budget);
     }
     if channels != 3 {
@@ -39,9 +43,12 @@ pub(super) fn encode(raster: &Raster, quality: u8, budget: &Budget) -> Result<Ve
     }
     let halved = !chroma::shows_when_halved(raster);
     let factor = if halved { 2 } else { 1 };
-    let [luma, blue, red] = planes(raster);
+    // The planes, and the first that is halved.
+    budget.afford(3 * plane + plane.div_ceil(2))?;
+    let [luma, blue, red] = planes(raster, budget)?;
     let chroma_size = (size.0.div_ceil(factor), size.1.div_ceil(factor));
-    let [blue, red] = [blue, red].map(|plane| if halved { half(&plane, size) } else { plane });
+    let halves = |plane: Vec<u8>| if halved { half(&plane, size, budget) } else { Ok(plane) };
+    let (blue, red) = (halves(blue)?, halves(red)?);
     let luma = Samples { data: &luma, size, factor };
     let chroma = |data| Samples { data, size: chroma_size, factor: 1 };
     file(size, &[luma, chroma(&blue), chroma(&red)], quality, budget)
@@ -59,7 +66,7 @@ pub(super) fn encode_planes(planes: &Planes, quality: u8, budget: &Budget) -> Re
 }
 
 /// YCbCr (JFIF 1.02), in 16-bit fixed point.
-fn planes(raster: &Raster) -> [Vec<u8>; 3] {
+fn planes(raster: &Raster, budget: &Budget) -> Result<[Vec<u8>; 3], Reject> {
     const HALF: i32 = 1 << 15;
     /// Chroma is shifted by 128. A trifle less than a half, as 255.5 would be 256.
     const SHIFTED: i32 = (128 << 16) + HALF - 1;
@@ -69,19 +76,19 @@ fn planes(raster: &Raster) -> [Vec<u8>; 3] {
             let [r, g, b] = pixel.map(i32::from);
             ((red * r + green * g + blue * b + offset) >> 16).clamp(0, 255) as u8
         };
-        pixels.iter().map(level).collect()
+        budget.collect(pixels.len(), pixels.iter().map(level))
     };
-    [
-        plane([19_595, 38_470, 7_471], HALF),
-        plane([-11_059, -21_709, 32_768], SHIFTED),
-        plane([32_768, -27_439, -5_329], SHIFTED),
-    ]
+    Ok([
+        plane([19_595, 38_470, 7_471], HALF)?,
+        plane([-11_059, -21_709, 32_768], SHIFTED)?,
+        plane([32_768, -27_439, -5_329], SHIFTED)?,
+    ])
 }
 
 /// The mean of each two by two samples; the last ones count for those that are not there.
-fn half(plane: &[u8], (width, height): (usize, usize)) -> Vec<u8> {
+fn half(plane: &[u8], (width, height): (usize, usize), budget: &Budget) -> Result<Vec<u8>, Reject> {
     let row = |y: usize| &plane[y.min(height - 1) * width..][..width];
-    let mut halved = Vec::with_capacity(width.div_ceil(2) * height.div_ceil(2));
+    let mut halved = budget.room(width.div_ceil(2) * height.div_ceil(2))?;
     for y in (0..height).step_by(2) {
         let (above, below) = (row(y), row(y + 1));
         // Where the mean is halfway, it is rounded up and down in turns.
@@ -90,7 +97,7 @@ fn half(plane: &[u8], (width, height): (usize, usize)) -> Vec<u8> {
             halved.push(((sum(above) + sum(below) + 1 + (turn & 1)) / 4) as u8);
         }
     }
-    halved
+    Ok(halved)
 }
 
 /// A whole file. Luma comes first, and its factors are those of the frame.
@@ -110,11 +117,10 @@ fn file(
     let blocks =
         |samples: &Samples| (units.0 * samples.factor * units.1 * samples.factor * size_of::<Block>()) as u64;
     budget.afford(components.iter().map(|samples| samples.data.len() as u64 + blocks(samples)).sum())?;
-    let coded: Vec<Component> = components
-        .iter()
-        .enumerate()
-        .map(|(index, samples)| Component::new(samples, &tables[index.min(1)], units))
-        .collect();
+    let mut coded: Vec<Component> = Vec::with_capacity(components.len());
+    for (index, samples) in components.iter().enumerate() {
+        coded.push(Component::new(samples, &tables[index.min(1)], units, budget)?);
+    }
 
     let mut file = vec![0xff, 0xd8];
     // Version 1.2; square pixels of no particular size; no thumbnail.
@@ -131,7 +137,7 @@ fn file(
         frame.extend([index + 1, (samples.factor * 0x11) as u8, index.min(1)]);
     }
     segment(&mut file, 0xc2, &[&frame]);
-    scans::write(&mut file, &coded, units);
+    scans::write(&mut file, &coded, units, budget)?;
     file.extend([0xff, 0xd9]);
     Ok(file)
 }

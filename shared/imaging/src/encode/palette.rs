@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use crate::Reject;
+use crate::limits::Budget;
 use crate::raster::Raster;
 
 /// The colours of a picture that has few, and which of them each pixel is.
@@ -12,7 +14,7 @@ pub(super) struct Palette {
 
 impl Palette {
     /// All colours as they are, or nothing if there are more than 256.
-    pub(super) fn exact(raster: &Raster) -> Option<Self> {
+    pub(super) fn exact(raster: &Raster, budget: &Budget) -> Result<Option<Self>, Reject> {
         let mut found: HashMap<[u8; 4], u8> = HashMap::new();
         let mut last = None;
         for pixel in pixels(raster) {
@@ -20,7 +22,7 @@ impl Palette {
                 last = Some(pixel);
                 found.insert(pixel, 0);
                 if found.len() > 256 {
-                    return None;
+                    return Ok(None);
                 }
             }
         }
@@ -40,8 +42,9 @@ impl Palette {
             }
             last.1
         };
-        let indexes = pixels(raster).map(index).collect();
-        Some(Self { colours, indexes })
+        let indexes =
+            budget.collect(raster.data.len() / raster.pixels.channels(), pixels(raster).map(index))?;
+        Ok(Some(Self { colours, indexes }))
     }
 }
 

@@ -29,9 +29,9 @@ pub(super) fn encode(raster: &Raster, budget: &Budget) -> Result<Vec<u8>, Reject
     // The pixels, them once more in another layout, and a file that is hardly ever larger.
     budget.afford(3 * raster.bytes())?;
     let size = (raster.width, raster.height);
-    let direct = direct(raster);
+    let direct = direct(raster, budget)?;
     let mut best = compress(&direct, size, Compression::Fast, Filter::Paeth)?;
-    let palette = Palette::exact(raster);
+    let palette = Palette::exact(raster, budget)?;
     if palette.is_none() && best.len() * DRAWING > raster.data.len() {
         return Ok(best);
     }
@@ -40,7 +40,9 @@ pub(super) fn encode(raster: &Raster, budget: &Budget) -> Result<Vec<u8>, Reject
             best = file;
         }
     };
+    budget.still_time()?;
     consider(compress(&direct, size, Compression::Balanced, Filter::Adaptive)?);
+    budget.still_time()?;
     if let Some(palette) = palette {
         // Numbers of colours are no amounts: their differences say nothing.
         consider(compress(&indexed(palette, raster.width), size, Compression::Balanced, Filter::NoFilter)?);
@@ -48,7 +50,7 @@ pub(super) fn encode(raster: &Raster, budget: &Budget) -> Result<Vec<u8>, Reject
     Ok(best)
 }
 
-fn direct(raster: &Raster) -> Layout<'_> {
+fn direct<'a>(raster: &'a Raster, budget: &Budget) -> Result<Layout<'a>, Reject> {
     let alpha = !raster.is_opaque();
     let channels = raster.pixels.channels();
     let gray = chroma::is_gray(raster);
@@ -65,7 +67,7 @@ fn direct(raster: &Raster) -> Layout<'_> {
         (false, true) => &[0, 1, 2, 3],
     };
     if kept.len() == channels {
-        return packed_gray(
+        return Ok(packed_gray(
             Layout {
                 color,
                 depth: BitDepth::Eight,
@@ -73,14 +75,15 @@ fn direct(raster: &Raster) -> Layout<'_> {
                 data: raster.data.as_slice().into(),
             },
             raster.width,
-        );
+        ));
     }
     let pixels = raster.data.chunks_exact(channels);
-    let data: Vec<u8> = pixels.flat_map(|pixel| kept.iter().map(|&channel| pixel[channel])).collect();
-    packed_gray(
+    let data = pixels.flat_map(|pixel| kept.iter().map(|&channel| pixel[channel]));
+    let data = budget.collect(raster.data.len() / channels * kept.len(), data)?;
+    Ok(packed_gray(
         Layout { color, depth: BitDepth::Eight, palette: Vec::new(), data: data.into() },
         raster.width,
-    )
+    ))
 }
 
 /// Gray in so few bits as its levels need: those of fewer bits are evenly spread (PNG, 13.12).

@@ -4,6 +4,7 @@ mod palette;
 mod perceptual;
 
 use crate::image::Image;
+use crate::levels::over;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::resize::resize;
@@ -72,10 +73,8 @@ pub(crate) fn small((width, height): (u32, u32)) -> (u32, u32) {
 fn square(small: &Raster, rgba: &[[u8; 4]], budget: &Budget) -> Result<Raster, Reject> {
     let mut flat = Raster::blank(small.width, small.height, Pixels::Rgb, budget)?;
     for (to, &[r, g, b, a]) in flat.data.as_chunks_mut::<3>().0.iter_mut().zip(rgba) {
-        *to = [r, g, b].map(|colour| {
-            let (colour, alpha) = (u16::from(colour), u16::from(a));
-            u8::try_from((colour * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX)
-        });
+        let [r, g, b, _] = over([r, g, b, a], [u8::MAX; 4]);
+        *to = [r, g, b];
     }
     let side = u32::try_from(perceptual::SIDE).unwrap_or(SIDE);
     resize(flat, (side, side), budget)

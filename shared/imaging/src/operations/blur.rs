@@ -53,7 +53,7 @@ pub(super) fn convolve(
     budget.afford(2 * raster.bytes() + kept as u64)?;
     let mut blurred = Raster::blank(raster.width, raster.height, raster.pixels, budget)?;
 
-    let mut rows = vec![0.0_f32; down.len() * row];
+    let mut rows = budget.filled(0.0_f32, down.len() * row)?;
     let mut padded = vec![0.0_f32; row + (across.len() - 1) * channels];
     let reach = down.len() / 2;
     let mut fill = |rows: &mut [f32], y: usize| {

@@ -1,5 +1,5 @@
-use super::flatten::over;
 use crate::Reject;
+use crate::levels::over;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Colour;
@@ -20,10 +20,10 @@ pub(super) fn extend(raster: &Raster, canvas: &Canvas, budget: &Budget) -> Resul
     let pixels = if opaque { Pixels::Rgb } else { Pixels::Rgba };
     budget.afford(raster.bytes() + pixels.bytes(width, height))?;
     let mut extended = Raster::blank(width, height, pixels, budget)?;
-    let Colour { red, green, blue, alpha } = colour;
+    let below = colour.rgba();
     let channels = pixels.channels();
     for pixel in extended.data.chunks_exact_mut(channels) {
-        pixel.copy_from_slice(&[red, green, blue, alpha][..channels]);
+        pixel.copy_from_slice(&below[..channels]);
     }
     let from_channels = raster.pixels.channels();
     let from_rows = raster.data.chunks_exact(raster.width as usize * from_channels);
@@ -32,7 +32,7 @@ pub(super) fn extend(raster: &Raster, canvas: &Canvas, budget: &Budget) -> Resul
         let to = to.chunks_exact_mut(channels).skip(at.0 as usize);
         for (from, to) in from.chunks_exact(from_channels).zip(to) {
             if let [r, g, b, a] = *from {
-                to.copy_from_slice(&over([r, g, b, a], colour)[..channels]);
+                to.copy_from_slice(&over([r, g, b, a], below)[..channels]);
             } else {
                 to[..3].copy_from_slice(from);
                 to[3..].fill(u8::MAX);

@@ -1,4 +1,5 @@
 use crate::Reject;
+use crate::levels::over;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Colour;
@@ -10,30 +11,14 @@ pub(crate) fn onto(mut raster: Raster, colour: Colour, budget: &Budget) -> Resul
         return Ok(raster);
     }
     budget.afford(raster.bytes())?;
+    let below = colour.rgba();
     for pixel in raster.data.as_chunks_mut::<4>().0 {
-        *pixel = over(*pixel, colour);
+        *pixel = over(*pixel, below);
     }
     if colour.alpha == u8::MAX {
         raster.drop_alpha();
     }
     Ok(raster)
-}
-
-/// Porter and Duff's "over", of colours that are not multiplied by alpha.
-pub(super) fn over([r, g, b, a]: [u8; 4], below: Colour) -> [u8; 4] {
-    // In 255 * 255ths.
-    let above = u32::from(a) * 255;
-    let rest = u32::from(below.alpha) * (255 - u32::from(a));
-    let all = above + rest;
-    if all == 0 {
-        return [r, g, b, 0];
-    }
-    let mix = |colour: u8, below: u8| {
-        let mixed = (u32::from(colour) * above + u32::from(below) * rest + all / 2) / all;
-        u8::try_from(mixed).unwrap_or(u8::MAX)
-    };
-    let alpha = u8::try_from((all + 127) / 255).unwrap_or(u8::MAX);
-    [mix(r, below.red), mix(g, below.green), mix(b, below.blue), alpha]
 }
 
 #[cfg(test)]

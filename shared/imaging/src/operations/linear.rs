@@ -4,7 +4,7 @@ use resample::{FilterType, Image, ImageRef, PixelType, Refused, ResizeAlg};
 
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
-use crate::resize::{FAILED, cropped};
+use crate::resize::{FAILED, between_passes, cropped};
 use crate::window::Window;
 use crate::{Reject, codec};
 
@@ -33,20 +33,25 @@ pub(crate) fn resize_window(
     let alpha = raster.pixels == Pixels::Rgba;
     let kind = if alpha { PixelType::U16x4 } else { PixelType::U16x3 };
     let bytes = |width, height| 2 * raster.pixels.bytes(width, height);
-    let between = bytes(width, raster.height);
+    let channels = raster.pixels.channels();
+    let between = between_passes(16, (raster.width, raster.height), (width, height)) * 2 * channels as u64;
     budget
         .afford(3 * raster.bytes() + between + bytes(width, height) + raster.pixels.bytes(width, height))?;
 
-    let channels = raster.pixels.channels();
     let mut resized = Raster::blank(width, height, raster.pixels, budget)?;
     codec::guard(|| {
-        let mut from = Image::new(raster.width, raster.height, kind);
+        let zeros = |width, height| {
+            let samples = width as usize * height as usize * channels;
+            let image = Image::from_vec_u8(width, height, budget.filled(0, 2 * samples)?, kind);
+            image.map_err(|_| FAILED)
+        };
+        let mut from = zeros(raster.width, raster.height)?;
         let lights = from.buffer_mut();
         for (at, (light, level)) in lights.chunks_exact_mut(2).zip(&raster.data).enumerate() {
             let value = if at % channels == 3 { u16::from(*level) * 257 } else { LIGHT[usize::from(*level)] };
             light.copy_from_slice(&value.to_ne_bytes());
         }
-        let mut to = Image::new(width, height, kind);
+        let mut to = zeros(width, height)?;
         if alpha {
             resample::multiply_alpha(&mut from).map_err(|Refused| FAILED)?;
         }

@@ -23,6 +23,7 @@ use crate::resize::resize;
 
 pub(crate) use flatten::onto;
 pub use watermark::Overlay;
+pub(crate) use watermark::sized;
 
 /// One step, with all that it needs to know.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +35,8 @@ pub(crate) enum Operation {
     Gray,
     Brightness(Factor),
     Saturation(Factor),
-    Watermark(Watermark),
+    /// With the size of the picture that is marked.
+    Watermark(Watermark, (u32, u32)),
     /// The radius in pixels.
     Round(f64),
     Extend(extend::Canvas),
@@ -43,7 +45,7 @@ pub(crate) enum Operation {
 
 impl Operation {
     pub(crate) fn apply(
-        self, raster: Raster, overlay: Option<&Overlay>, budget: &Budget,
+        self, raster: Raster, mark: Option<&Raster>, budget: &Budget,
     ) -> Result<Raster, Reject> {
         match self {
             Self::Rotate(tilt) => rotate::rotate(raster, &tilt, budget),
@@ -53,7 +55,7 @@ impl Operation {
             Self::Gray => Ok(tone::gray(raster)),
             Self::Brightness(factor) => Ok(tone::brightness(raster, factor.value())),
             Self::Saturation(factor) => Ok(tone::saturation(raster, factor.value())),
-            Self::Watermark(mark) => watermark::mark(raster, mark, overlay, budget),
+            Self::Watermark(watermark, _) => watermark::lay(raster, watermark, mark),
             Self::Round(radius) => round::round(raster, radius, budget),
             Self::Extend(canvas) => extend::extend(&raster, &canvas, budget),
             Self::Flatten(colour) => onto(raster, colour, budget),

@@ -1,6 +1,7 @@
 use super::blur::{convolve, gaussian};
 use super::tone::luma;
 use crate::Reject;
+use crate::levels::times;
 use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Sharpen;
@@ -26,7 +27,7 @@ pub(super) fn sharpen(mut raster: Raster, sharpen: Sharpen, budget: &Budget) -> 
             _ => to[0] = level,
         }
     }
-    let around = convolve(&gray, &kernel, &kernel, budget)?;
+    let around = convolve(&gray, &kernel, &kernel, &budget.less(raster.bytes()))?;
     for (pixel, around) in
         raster.data.chunks_exact_mut(channels).zip(around.data.chunks_exact(pixels.channels()))
     {
@@ -44,9 +45,4 @@ pub(super) fn sharpen(mut raster: Raster, sharpen: Sharpen, budget: &Budget) -> 
         }
     }
     Ok(raster)
-}
-
-fn times(level: u8, alpha: u8) -> u8 {
-    let product = (u16::from(level) * u16::from(alpha) + 127) / 255;
-    u8::try_from(product).unwrap_or(u8::MAX)
 }

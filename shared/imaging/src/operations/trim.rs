@@ -1,3 +1,4 @@
+use crate::levels::times;
 use crate::raster::{Pixels, Raster};
 use crate::recipe::Trim;
 use crate::window::Area;
@@ -30,9 +31,6 @@ pub(crate) fn within(raster: &Raster, Trim(levels): Trim) -> Area {
 
 /// What has no colour that is seen has none that differs.
 fn seen(pixel: &[u8], pixels: Pixels) -> [u8; 4] {
-    let times = |level: u8, alpha: u8| {
-        u8::try_from((u16::from(level) * u16::from(alpha) + 127) / 255).unwrap_or(u8::MAX)
-    };
     match (pixel, pixels) {
         (&[gray, alpha], _) => [times(gray, alpha), alpha, 0, 0],
         (&[r, g, b, alpha], Pixels::Rgba) => [times(r, alpha), times(g, alpha), times(b, alpha), alpha],

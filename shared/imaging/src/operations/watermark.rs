@@ -1,11 +1,15 @@
-use super::flatten::over;
+use std::borrow::Cow;
+
+use super::Operation;
 use crate::colour::{self, Conversion};
+use crate::levels::over;
 use crate::limits::{Budget, Limits};
 use crate::orientation::orient;
 use crate::plan::placed;
 use crate::raster::Raster;
-use crate::recipe::{Colour, Watermark};
-use crate::resize::resize;
+use crate::recipe::Watermark;
+use crate::resize::resize_window;
+use crate::window::Window;
 use crate::{Reject, decode, probe};
 
 /// A picture to lay onto others.
@@ -15,6 +19,10 @@ pub struct Overlay {
 }
 
 impl Overlay {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.mark.bytes()
+    }
+
     /// Decodes a file of any format.
     pub fn decode(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<Self, Reject> {
         let header = probe(bytes)?;
@@ -26,16 +34,26 @@ impl Overlay {
     }
 }
 
-/// Lays the mark onto a picture. A recipe with a watermark is never carried out without one.
-pub(super) fn mark(
-    mut raster: Raster, watermark: Watermark, overlay: Option<&Overlay>, budget: &Budget,
-) -> Result<Raster, Reject> {
+/// The mark for a plan that asks for one, in the size that its picture has it in: the same for all frames of an
+/// animation. A recipe with a watermark is never carried out without one.
+pub(crate) fn sized(
+    operations: &[Operation], overlay: Option<&Overlay>, budget: &Budget,
+) -> Result<Option<Raster>, Reject> {
+    let asked = operations.iter().find_map(|operation| match *operation {
+        Operation::Watermark(watermark, picture) => Some((watermark, picture)),
+        _ => None,
+    });
+    let Some((watermark, picture)) = asked else { return Ok(None) };
     let Overlay { mark } = overlay.ok_or(Reject::NoWatermark)?;
-    let picture = (raster.width, raster.height);
-    let size = size(picture, (mark.width, mark.height), watermark.scale.value());
-    let copies = Budget { memory: budget.memory.saturating_sub(raster.bytes() + mark.bytes()), ..*budget };
-    copies.afford(mark.bytes())?;
-    let mark = resize(mark.clone(), size, &copies)?;
+    let full = (mark.width, mark.height);
+    let size = size(picture, full, watermark.scale.value());
+    resize_window(Cow::Borrowed(mark), Window::whole(full), size, budget).map(Some)
+}
+
+/// Lays a mark that has its size onto a picture.
+pub(super) fn lay(mut raster: Raster, watermark: Watermark, mark: Option<&Raster>) -> Result<Raster, Reject> {
+    let mark = mark.ok_or(Reject::NoWatermark)?;
+    let (picture, size) = ((raster.width, raster.height), (mark.width, mark.height));
     let at = placed(watermark.position, size, picture);
 
     let opacity = watermark.opacity.value();
@@ -46,12 +64,7 @@ pub(super) fn mark(
     for (row, mark) in rows.zip(mark.data.chunks_exact(size.0 as usize * 4)) {
         let pixels = row.chunks_exact_mut(channels).skip(at.0 as usize);
         for (pixel, &[r, g, b, alpha]) in pixels.zip(mark.as_chunks::<4>().0) {
-            let below = Colour {
-                red: pixel[0],
-                green: pixel[1],
-                blue: pixel[2],
-                alpha: pixel.get(3).copied().unwrap_or(u8::MAX),
-            };
+            let below = [pixel[0], pixel[1], pixel[2], pixel.get(3).copied().unwrap_or(u8::MAX)];
             let mixed = over([r, g, b, alphas[usize::from(alpha)]], below);
             pixel.copy_from_slice(&mixed[..channels]);
         }

@@ -1,6 +1,5 @@
 use super::Geometry;
 use super::fit::{Fitted, fitted};
-use crate::carry;
 use crate::operations::{Operation, extend::Canvas, rotate::Tilt};
 use crate::recipe::{Colour, Factor, Radius, Recipe};
 use crate::window::{Area, Window};
@@ -28,7 +27,7 @@ impl Recipe {
         let Fitted { window, size, canvas, at } = fitted(self, frame, room);
 
         let mut operations = Vec::new();
-        let own_colours = self.keep.profile && carry::can_carry(self.encoding.format);
+        let own_colours = self.keep.profile && self.encoding.format.carries();
         let mut geometry = Geometry { full, crop, turn, window, size, linear: self.linear, own_colours };
         if tilted {
             let tilt = tilt(turned, frame, degrees, window, size);
@@ -44,7 +43,7 @@ impl Recipe {
         let changed = |factor| (factor != Factor::ONE).then_some(factor);
         operations.extend(changed(self.brightness).map(Operation::Brightness));
         operations.extend(changed(self.saturation).filter(|_| !self.gray).map(Operation::Saturation));
-        operations.extend(self.watermark.map(Operation::Watermark));
+        operations.extend(self.watermark.map(|mark| Operation::Watermark(mark, size)));
         operations.extend(self.radius.map(|radius| Operation::Round(pixels(radius, size))));
 
         let (width, height) = (canvas.0 + left + right, canvas.1 + top + bottom);

@@ -11,7 +11,7 @@ pub(crate) use layout::Layout;
 use crate::carry::Keep;
 use crate::operations::{Operation, rotate};
 use crate::orientation::Orientation;
-use crate::recipe::{Encoding, Flip, Length, Recipe, Region, Trim};
+use crate::recipe::{Encoding, Flip, Length, Recipe, RecipeError, Region, Trim};
 use crate::window::{Area, Window};
 use crate::{Header, animation};
 
@@ -122,7 +122,8 @@ impl Recipe {
     /// - Where a format cannot hold the result, it becomes as large as the format holds.
     /// - Padding adds to it.
     ///
-    /// A region is kept within the picture, moved to the nearest place where there is at least one pixel.
+    /// A region is kept within the picture, moved to the nearest place where there is at least one pixel. Whoever
+    /// asks on behalf of someone who wrote the recipe asks [`Self::check`] first.
     pub fn plan(&self, header: &Header) -> Plan {
         let full = (header.width.max(1), header.height.max(1));
         let crop = self.crop.map_or(Area::whole(full), |region| area(region, full));
@@ -131,6 +132,14 @@ impl Recipe {
         let trim = self.trim.map(|trim| (trim, *self));
         let animated = self.animated && animation::moves(header) && encoding.format.moves();
         Plan { width, height, encoding, animated, keep, geometry, operations, trim }
+    }
+
+    /// Refuses a picture that the recipe cannot have been written for: one that has nothing of the region in it.
+    pub fn check(&self, header: &Header) -> Result<(), RecipeError> {
+        let (width, height) = (header.width, header.height);
+        let beyond =
+            |region: Region| region.x.of(width) >= width.into() || region.y.of(height) >= height.into();
+        if self.crop.is_some_and(beyond) { Err(RecipeError::Outside { width, height }) } else { Ok(()) }
     }
 
     fn encoding(&self) -> Encoding {
@@ -220,7 +229,7 @@ impl fmt::Display for Plan {
                 Operation::Gray => writeln!(f, "gray"),
                 Operation::Brightness(factor) => writeln!(f, "brighten  {factor} times"),
                 Operation::Saturation(factor) => writeln!(f, "saturate  {factor} times"),
-                Operation::Watermark(mark) => writeln!(f, "watermark {mark}"),
+                Operation::Watermark(mark, _) => writeln!(f, "watermark {mark}"),
                 Operation::Round(radius) => writeln!(f, "round     corners of {radius:.2}"),
                 Operation::Extend(canvas) => {
                     let ((width, height), (x, y)) = (canvas.size, canvas.at);

@@ -41,6 +41,14 @@ impl OutputFormat {
         !matches!(self, Self::Jpeg)
     }
 
+    /// Whether files of the format are given what they are to [keep](crate::Keep).
+    pub fn carries(self) -> bool {
+        match self {
+            Self::Jpeg | Self::Png | Self::Webp => true,
+            Self::Avif | Self::Gif => false,
+        }
+    }
+
     /// Whether it can hold an animation, of those that are written.
     pub(crate) fn moves(self) -> bool {
         match self {

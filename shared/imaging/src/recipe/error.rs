@@ -37,6 +37,14 @@ pub enum RecipeError {
     /// Two commas with nothing between them, or one at an end.
     #[error("A recipe is made of parts with one comma between each two, and one of them is empty.")]
     EmptyPart,
+    /// A region of which nothing is in the picture.
+    #[error("The crop lies outside of the picture, which is {width}x{height} pixels.")]
+    Outside {
+        /// Of the upright picture.
+        width: u32,
+        /// Of the upright picture.
+        height: u32,
+    },
     /// Far more than all keys together take.
     #[error("A recipe has at most {limit} characters, and this one has {found}.")]
     TooLong {

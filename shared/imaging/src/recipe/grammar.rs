@@ -33,8 +33,8 @@
 //!
 //! Lengths are pixels if they are written without a point (`100`) and shares of the side with one (`0.5`,
 //! or `50%`). Flags are written alone or with `=true`, `=false`. `off` takes back `crop`, `trim`, `flip`,
-//! `blur`, `sharpen`, `watermark`, `radius`, `bg` and `keep`. Numbers have at most four digits after the point;
-//! more are rounded.
+//! `blur`, `sharpen`, `watermark`, `radius`, `bg` and `keep`, and `false` those of them that are flags as well.
+//! Numbers have at most four digits after the point; more are rounded.
 //!
 //! Each thing is done to what the one before it has left: `focus` is a place in what `crop`, `trim`, `flip`
 //! and `rotate` made of the picture, and `w` and `h` are the sides of that.
@@ -105,6 +105,19 @@ const OTHERS: [(&str, &str); 25] = [
     ("upscale", "enlarge"),
     ("mark", "watermark"),
     ("overlay", "watermark"),
+];
+
+/// What sharp calls places. Its `attention` and `entropy` have no equal.
+const OTHER_PLACES: [(&str, &str); 9] = [
+    ("centre", "center"),
+    ("north", "top"),
+    ("northeast", "top-right"),
+    ("east", "right"),
+    ("southeast", "bottom-right"),
+    ("south", "bottom"),
+    ("southwest", "bottom-left"),
+    ("west", "left"),
+    ("northwest", "top-left"),
 ];
 
 impl FromStr for Recipe {
@@ -231,9 +244,8 @@ fn shortened(text: &str) -> String {
 }
 
 fn near_key(key: &str) -> Option<&'static str> {
-    let key = key.to_ascii_lowercase();
-    let other = OTHERS.iter().find(|(other, _)| *other == key).map(|(_, meant)| *meant);
-    other.or_else(|| nearest(&key, KEYS.into_iter()))
+    let known = KEYS.into_iter().map(|key| (key, key)).chain(OTHERS);
+    nearest(&key.to_ascii_lowercase(), known)
 }
 
 fn near_value(key: &str, value: &str) -> Option<&'static str> {
@@ -251,16 +263,19 @@ fn near_value(key: &str, value: &str) -> Option<&'static str> {
         "radius" => vec!["max", "off"],
         _ => return None,
     };
-    nearest(&value.to_ascii_lowercase(), known.into_iter())
+    let others = if matches!(key, "focus" | "watermark") { &OTHER_PLACES[..] } else { &[] };
+    let known = known.into_iter().map(|value| (value, value)).chain(others.iter().copied());
+    nearest(&value.to_ascii_lowercase(), known)
 }
 
-fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+/// What is meant by the name that a text is nearest to.
+fn nearest(text: &str, known: impl Iterator<Item = (&'static str, &'static str)>) -> Option<&'static str> {
     // Two slips, but not more than half of a short word.
     known
-        .map(|known| (strsim::osa_distance(text, known), known))
-        .filter(|&(slips, known)| slips <= 2 && slips * 2 <= known.len())
-        .min_by_key(|&(slips, _)| slips)
-        .map(|(_, known)| known)
+        .map(|(name, meant)| (strsim::osa_distance(text, name), name, meant))
+        .filter(|&(slips, name, _)| slips <= 2 && slips * 2 <= name.len())
+        .min_by_key(|&(slips, ..)| slips)
+        .map(|(.., meant)| meant)
 }
 
 fn some<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Option<&str>) -> Option<T> {
@@ -304,7 +319,7 @@ fn quality(text: &str) -> Option<u8> {
 fn trim(value: Option<&str>) -> Option<OrOff<Trim>> {
     match value {
         None | Some("true") => Some(Some(Trim::default())),
-        Some("off") => Some(None),
+        Some("off" | "false") => Some(None),
         Some(text) => whole(text)?.try_into().ok().map(|levels| Some(Trim(levels))),
     }
 }
@@ -348,7 +363,7 @@ fn sharpen(text: &str) -> Option<Sharpen> {
 fn watermark(value: Option<&str>) -> Option<OrOff<Watermark>> {
     let text = match value {
         None | Some("true") => return Some(Some(Watermark::default())),
-        Some("off") => return Some(None),
+        Some("off" | "false") => return Some(None),
         Some(text) => text,
     };
     let mut parts: Vec<_> = text.split(':').collect();

@@ -281,6 +281,10 @@ impl Colour {
     /// Paper.
     pub const WHITE: Self = Self { red: 255, green: 255, blue: 255, alpha: 255 };
 
+    pub(crate) fn rgba(self) -> [u8; 4] {
+        [self.red, self.green, self.blue, self.alpha]
+    }
+
     /// The sixteen of HTML 4 (6.5), and nothing.
     pub(super) const NAMED: [(&str, Self); 17] = {
         const fn rgb(rgb: u32) -> Colour {

@@ -341,6 +341,24 @@ fn the_budget_of_an_animation_is_kept() {
 }
 
 #[test]
+fn a_watermark_is_brought_to_size_once_for_all_frames() {
+    let mark = crate::made::png(&drawing(2_000, 1_500));
+    let mark = imaging::Overlay::decode(&mark, &Limits::default(), &budget()).unwrap();
+    let took = |frames: u32| {
+        let frames: Vec<_> = (0..frames).map(|at| part(at % 2, (0, 0, 20, 15), 1)).collect();
+        let file = moving_gif((20, 15), &frames, None);
+        let header = header(&file);
+        let plans = ["f=webp,animated,watermark".parse::<imaging::Recipe>().unwrap().plan(&header)];
+        assert!(plans[0].animated);
+        let start = Instant::now();
+        imaging::pictures(&file, &header, &plans, Some(&mark), &budget()).unwrap();
+        start.elapsed()
+    };
+    let (few, many) = (took(2), took(90));
+    assert!(many < 15 * few, "{few:?} for 2 frames, {many:?} for 90");
+}
+
+#[test]
 fn cleaning_keeps_what_moves() {
     for Made { name, file, .. } in files() {
         let cleaned = imaging::clean(&file, &header(&file), &budget()).unwrap().bytes;

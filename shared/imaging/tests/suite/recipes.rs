@@ -28,6 +28,7 @@ fn every_recipe_has_one_text() {
         ("crop=0.1:10%:0.5:100%", "crop=0.1:0.1:0.5:1.0"),
         ("trim", "trim=16"),
         ("trim=0", "trim=0"),
+        ("trim=false,watermark=false,gray=false", ""),
         ("focus=1:0", "focus=top-right"),
         ("bg=#FFF", "bg=ffffff"),
         ("bg=0f08", "bg=00ff0088"),
@@ -58,6 +59,15 @@ fn errors_say_what_is_wrong_and_what_to_write() {
         ("fitt=cover", r#"no key "fitt". Did you mean "fit"?"#),
         ("width=100", r#"Did you mean "w"?"#),
         ("gravity=top", r#"Did you mean "focus"?"#),
+        ("wdith=100", r#"Did you mean "w"?"#),
+        ("widht=100", r#"Did you mean "w"?"#),
+        ("quailty=80", r#"Did you mean "q"?"#),
+        ("gravty=top", r#"Did you mean "focus"?"#),
+        ("focus=north", r#"Did you mean "top"?"#),
+        ("focus=SouthEast", r#"Did you mean "bottom-right"?"#),
+        ("focus=centre", r#"Did you mean "center"?"#),
+        ("watermark=west", r#"Did you mean "left"?"#),
+        ("fit=outside", "takes inside, cover, contain or fill."),
         ("xyzzy", r#"no key "xyzzy"."#),
         (
             "fit=covr",
@@ -101,6 +111,18 @@ fn errors_say_what_is_wrong_and_what_to_write() {
     assert!(error.contains("at most 1024"), "{error}");
     let error = "x".repeat(900).parse::<Recipe>().unwrap_err().to_string();
     assert!(error.len() < 100, "{error}");
+}
+
+#[test]
+fn a_crop_beside_the_picture_is_refused_with_its_size() {
+    let header = crate::made::header(&crate::made::png(&crate::made::drawing(64, 48)));
+    for outside in ["crop=5000:5000:10:10", "crop=64:0:1:1", "crop=0:48:10:10", "crop=1.0:0:5:5"] {
+        let refused = read(outside).check(&header).unwrap_err().to_string();
+        assert_eq!(refused, "The crop lies outside of the picture, which is 64x48 pixels.", "{outside}");
+    }
+    for inside in ["", "w=5", "crop=63:47:10:10", "crop=0:0:999:999", "crop=0.99:0.99:1.0:1.0"] {
+        assert_eq!(read(inside).check(&header), Ok(()), "{inside}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use imaging::{Encoding, Format, OutputFormat, Plan, Recipe, Reject, probe, render};
+use imaging::{Budget, Encoding, Format, Limits, OutputFormat, Overlay, Plan, Recipe, Reject, probe, render};
 
 use crate::made::{
     Pixels, all, animated_webp, budget, drawing, fixture, gif, gray_jpeg, header, jpeg, jpeg_with, look, one,
@@ -334,6 +334,66 @@ fn the_budget_is_kept() {
     let photograph = progressive(&drawing(400, 300));
     let header = probe(&photograph).unwrap();
     assert_eq!(render(&photograph, &header, &plans, &poor).unwrap_err().code(), "too-large");
+}
+
+/// The least memory with which this is done.
+fn least(bytes: &[u8], recipes: &[&str], mark: Option<&Overlay>) -> u64 {
+    let header = header(bytes);
+    let plans: Vec<Plan> = recipes.iter().map(|text| text.parse::<Recipe>().unwrap().plan(&header)).collect();
+    let (mut refused, mut done) = (0, budget().memory);
+    while done - refused > 1_000 {
+        let budget = Budget { memory: u64::midpoint(refused, done), ..budget() };
+        match imaging::pictures(bytes, &header, &plans, mark, &budget) {
+            Ok(_) => done = budget.memory,
+            Err(reject) => {
+                assert_eq!(reject.code(), "too-large");
+                refused = budget.memory;
+            }
+        }
+    }
+    done
+}
+
+const PIXELS: u64 = 200 * 150;
+
+#[test]
+fn what_is_decoded_counts_while_others_are_made_from_it() {
+    let file = png(&drawing(200, 150));
+    let part = least(&file, &["crop=0:0:100:150,f=jpeg"], None);
+    // The whole is made at last, from what is stored: until then, that is held beside all of the part's making.
+    let both = least(&file, &["crop=0:0:100:150,f=jpeg", "w=200,f=jpeg"], None);
+    let coded = PIXELS * (3 + 3 + 3);
+    assert!(both >= PIXELS * 3 + coded / 2 && both >= part, "{part} and {both}");
+    let gif = least(&file, &["f=gif"], None);
+    assert!(gif >= PIXELS * (3 + 14), "{gif}");
+}
+
+#[test]
+fn an_overlay_counts_as_long_as_it_is_held() {
+    let file = png(&drawing(200, 150));
+    let mark = png(&drawing(500, 400));
+    let mark = Overlay::decode(&mark, &Limits::default(), &budget()).unwrap();
+    let (without, with) = (least(&file, &["f=jpeg"], None), least(&file, &["f=jpeg,watermark"], Some(&mark)));
+    assert!(with >= 2 * 500 * 400 * 4, "{with}");
+    assert!(least(&file, &["f=jpeg"], Some(&mark)) >= without + 500 * 400 * 4 - 2_000);
+}
+
+#[test]
+fn encoders_count_what_they_hold() {
+    let file = png(&drawing(200, 150));
+    for (recipe, per_pixel) in [
+        ("f=webp", 3 + 9),
+        ("f=webp,lossless", 3 + 25),
+        ("f=jpeg", 3 + 5),
+        ("f=gif", 3 + 14),
+        ("f=png", 9),
+        ("f=avif", 26),
+    ] {
+        let found = least(&file, &[recipe], None);
+        assert!(found >= PIXELS * per_pixel, "{recipe}: {found}, {} a pixel", found / PIXELS);
+    }
+    let planes = least(&jpeg(&drawing(200, 150)), &["f=webp"], None);
+    assert!(planes >= PIXELS * (3 + 9), "{planes}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::animation::Loops;
 use crate::animation::canvas::Area;
 use crate::animation::clock::Clock;
 use crate::encode::REFUSED;
+use crate::limits::Budget;
 use crate::raster::{Pixels, Raster};
 
 /// Of 256 colours one is kept for transparency: what does not change is not drawn again.
@@ -19,6 +20,7 @@ const NOTHING: [u8; 4] = [0; 4];
 
 pub(crate) struct Gif {
     size: (u16, u16),
+    budget: Budget,
     loops: Loops,
     clock: Clock,
     /// There from the first frame on, whose colours are those of the whole file.
@@ -46,21 +48,23 @@ pub(super) fn memory((width, height): (u32, u32)) -> u64 {
 }
 
 impl Gif {
-    pub(super) fn new((width, height): (u32, u32), loops: Loops) -> Result<Self, Reject> {
+    pub(super) fn new((width, height): (u32, u32), loops: Loops, budget: &Budget) -> Result<Self, Reject> {
         let side = |side: u32| u16::try_from(side).map_err(|_| REFUSED);
         Ok(Self {
             size: (side(width)?, side(height)?),
+            budget: *budget,
             loops,
             clock: Clock::of_gif(),
             encoder: None,
             global: None,
-            shown: vec![NOTHING; width as usize * height as usize],
+            shown: budget.filled(NOTHING, width as usize * height as usize)?,
             pending: None,
         })
     }
 
     pub(super) fn push(&mut self, raster: &Raster, delay: Duration) -> Result<(), Reject> {
-        let next = opaque_or_nothing(raster);
+        self.budget.still_time()?;
+        let next = opaque_or_nothing(raster, &self.budget)?;
         if next.len() != self.shown.len() {
             return Err(REFUSED);
         }
@@ -71,7 +75,7 @@ impl Gif {
         let goes = |before, after| before != NOTHING && after == NOTHING;
         let vanished = changed_area(width, &self.shown, &next, goes);
         if let (Some(pending), Some(vanished)) = (&mut self.pending, vanished) {
-            pending.grow(vanished);
+            pending.grow(vanished, &self.budget)?;
             pending.clears = true;
             rows_mut(&mut self.shown, width, pending.area).for_each(|row| row.fill(NOTHING));
         }
@@ -84,11 +88,11 @@ impl Gif {
             return Ok(());
         }
         let area = changed.unwrap_or(Area { left: 0, top: 0, width: 1, height: 1 });
-        let drawn: Vec<[u8; 4]> = rows(&next, width, area)
+        let drawn = rows(&next, width, area)
             .zip(rows(&self.shown, width, area))
             .flat_map(|(next, shown)| next.iter().zip(shown))
-            .map(|(next, shown)| if next == shown { NOTHING } else { *next })
-            .collect();
+            .map(|(next, shown)| if next == shown { NOTHING } else { *next });
+        let drawn = self.budget.collect(area.width as usize * area.height as usize, drawn)?;
         self.shown = next;
         self.write_pending()?;
         self.pending = Some(self.draw(area, &drawn, delay)?);
@@ -98,7 +102,8 @@ impl Gif {
     /// Gives every pixel its index, in the colours of the whole file where they do: a table of its own takes
     /// up to 768 bytes, more than most frames that change little.
     fn draw(&mut self, area: Area, pixels: &[[u8; 4]], delay: u16) -> Result<Pending, Reject> {
-        let opaque: Vec<[u8; 4]> = pixels.iter().copied().filter(|pixel| *pixel != NOTHING).collect();
+        let opaque = pixels.iter().copied().filter(|pixel| *pixel != NOTHING);
+        let opaque = self.budget.collect(pixels.len(), opaque)?;
         let mut own = None;
         if self.global.as_mut().is_none_or(|global| !global.fit(&opaque)) {
             own = Some(Colours::of(&opaque, COLOURS)?);
@@ -111,7 +116,7 @@ impl Gif {
         let colours = own.as_mut().or(self.global.as_mut()).ok_or(REFUSED)?;
         let transparent = u8::try_from(colours.table().len()).map_err(|_| REFUSED)?;
         let index = |pixel: &[u8; 4]| if *pixel == NOTHING { transparent } else { colours.nearest(*pixel) };
-        let indexes = pixels.iter().map(index).collect();
+        let indexes = self.budget.collect(pixels.len(), pixels.iter().map(index))?;
         let table = own.map(|own| table(&own));
         Ok(Pending { area, indexes, transparent, table, delay, clears: false })
     }
@@ -139,6 +144,7 @@ impl Gif {
         let (Some(pending), Some(encoder)) = (self.pending.take(), &mut self.encoder) else {
             return Ok(());
         };
+        self.budget.still_time()?;
         let side = |side: u32| u16::try_from(side).map_err(|_| REFUSED);
         let frame = Frame {
             left: side(pending.area.left)?,
@@ -163,18 +169,19 @@ impl Gif {
 
 impl Pending {
     /// Makes its box hold another as well, without drawing anything there.
-    fn grow(&mut self, other: Area) {
+    fn grow(&mut self, other: Area, budget: &Budget) -> Result<(), Reject> {
         let area = self.area.with(other);
         if area == self.area {
-            return;
+            return Ok(());
         }
-        let mut indexes = vec![self.transparent; area.width as usize * area.height as usize];
+        let mut indexes = budget.filled(self.transparent, area.width as usize * area.height as usize)?;
         let (left, top) = ((self.area.left - area.left) as usize, (self.area.top - area.top) as usize);
         let to = indexes.chunks_exact_mut(area.width as usize).skip(top);
         for (to, from) in to.zip(self.indexes.chunks_exact(self.area.width as usize)) {
             to[left..left + from.len()].copy_from_slice(from);
         }
         (self.area, self.indexes) = (area, indexes);
+        Ok(())
     }
 }
 
@@ -184,14 +191,17 @@ fn table(colours: &Colours) -> Vec<u8> {
 }
 
 /// GIF knows no half transparency: what hides at least half of what is behind it hides all of it.
-fn opaque_or_nothing(raster: &Raster) -> Vec<[u8; 4]> {
+fn opaque_or_nothing(raster: &Raster, budget: &Budget) -> Result<Vec<[u8; 4]>, Reject> {
+    let count = raster.width as usize * raster.height as usize;
     match raster.pixels {
         Pixels::Rgba => {
             let solid = |&[r, g, b, a]: &[u8; 4]| if a < 128 { NOTHING } else { [r, g, b, u8::MAX] };
-            raster.data.as_chunks().0.iter().map(solid).collect()
+            budget.collect(count, raster.data.as_chunks().0.iter().map(solid))
         }
-        Pixels::Rgb => raster.data.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, u8::MAX]).collect(),
-        Pixels::Gray | Pixels::GrayAlpha | Pixels::Cmyk => Vec::new(),
+        Pixels::Rgb => {
+            budget.collect(count, raster.data.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, u8::MAX]))
+        }
+        Pixels::Gray | Pixels::GrayAlpha | Pixels::Cmyk => Err(REFUSED),
     }
 }
 

@@ -52,8 +52,8 @@ impl Animator {
     ) -> Result<Self, Reject> {
         budget.afford(format.memory(size))?;
         codec::guard(|| match format {
-            MovingFormat::Gif => Ok(Self::Gif(gif::Gif::new(size, loops)?)),
-            MovingFormat::Webp => Ok(Self::Webp(webp::Webp::new(size, encoding, loops)?)),
+            MovingFormat::Gif => Ok(Self::Gif(gif::Gif::new(size, loops, budget)?)),
+            MovingFormat::Webp => Ok(Self::Webp(webp::Webp::new(size, encoding, loops, budget)?)),
         })
     }
 
@@ -77,8 +77,11 @@ impl Animator {
 }
 
 /// A GIF that does not move.
-pub(crate) fn still_gif(raster: &Raster) -> Result<Vec<u8>, Reject> {
-    let mut gif = gif::Gif::new((raster.width, raster.height), Loops::Times(1))?;
+pub(crate) fn still_gif(raster: &Raster, budget: &Budget) -> Result<Vec<u8>, Reject> {
+    let size = (raster.width, raster.height);
+    let budget = budget.less(raster.bytes());
+    budget.afford(gif::memory(size))?;
+    let mut gif = gif::Gif::new(size, Loops::Times(1), &budget)?;
     gif.push(raster, Duration::ZERO)?;
     gif.finish()
 }

@@ -4,6 +4,9 @@
 //!
 //! Each scan is gone through twice: to count its symbols, and to write them with the codes that suit them best.
 
+use crate::Reject;
+use crate::limits::Budget;
+
 use super::bits::{Bits, segment};
 use super::huffman::{Counts, Table};
 use super::transform::{Block, Component};
@@ -45,9 +48,12 @@ const COLOURS: [Scan; 10] = [
 ];
 
 /// Writes all scans of one component or three. `units` are the MCUs of the picture across and down.
-pub(super) fn write(file: &mut Vec<u8>, components: &[Component], units: (usize, usize)) {
+pub(super) fn write(
+    file: &mut Vec<u8>, components: &[Component], units: (usize, usize), budget: &Budget,
+) -> Result<(), Reject> {
     let scans = if components.len() == 1 { &GRAY[..] } else { &COLOURS };
     for scan in scans {
+        budget.still_time()?;
         let tables = scan.tables(components, units);
         for (destination, table) in (0_u8..).zip(&tables) {
             let class = if scan.first == 0 { 0 } else { 0x10 };
@@ -65,6 +71,7 @@ pub(super) fn write(file: &mut Vec<u8>, components: &[Component], units: (usize,
         scan.code(components, units, &mut writer);
         writer.bits.finish();
     }
+    Ok(())
 }
 
 /// Where symbols and bits go.

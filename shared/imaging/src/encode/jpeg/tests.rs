@@ -72,10 +72,10 @@ fn colours_of_every_size_are_read_by_another_decoder() {
         let data = picture(width, height, 3);
         let raster = Raster { width, height, pixels: Pixels::Rgb, data };
         let size = (width as usize, height as usize);
-        let [luma, blue, red] = planes(&raster);
+        let [luma, blue, red] = planes(&raster, &budget()).unwrap();
         for (quality, factor) in [(60, 1), (97, 1), (60, 2), (97, 2)] {
-            let [blue, red] =
-                [&blue, &red].map(|plane| if factor == 2 { half(plane, size) } else { plane.clone() });
+            let [blue, red] = [&blue, &red]
+                .map(|plane| if factor == 2 { half(plane, size, &budget()).unwrap() } else { plane.clone() });
             let chroma_size = (size.0.div_ceil(factor), size.1.div_ceil(factor));
             let samples = [
                 Samples { data: &luma, size, factor },
@@ -106,14 +106,14 @@ fn colours_are_those_of_jfif() {
         ([0, 0, 255], [29, 255, 107]),
     ] {
         let raster = Raster { width: 1, height: 1, pixels: Pixels::Rgb, data: colour.to_vec() };
-        assert_eq!(planes(&raster).map(|plane| plane[0]), expected);
+        assert_eq!(planes(&raster, &budget()).unwrap().map(|plane| plane[0]), expected);
     }
 }
 
 #[test]
 fn halved_chroma_is_the_mean_of_what_is_there() {
-    assert_eq!(half(&[10, 20, 30, 40, 50, 60, 70, 80, 90], (3, 3)), [30, 45, 75, 90]);
-    assert_eq!(half(&[7], (1, 1)), [7]);
+    assert_eq!(half(&[10, 20, 30, 40, 50, 60, 70, 80, 90], (3, 3), &budget()).unwrap(), [30, 45, 75, 90]);
+    assert_eq!(half(&[7], (1, 1), &budget()).unwrap(), [7]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! As in the decoder (see `jpeg::idct`), what the transform leaves to be multiplied is in one number with the step
 //! of quantisation, all columns are treated alike, and a block is transposed once.
 
+use crate::Reject;
 use crate::jpeg::TRANSPOSED;
+use crate::limits::Budget;
 
 /// The steps of luma and chroma in zigzag order, for a quality from 1 to 100: the tables of T.81, K.1, and
 /// libjpeg's scale for them.
@@ -74,13 +76,15 @@ pub(super) struct Component {
 }
 
 impl Component {
-    pub(super) fn new(samples: &Samples, steps: &[u16; 64], units: (usize, usize)) -> Self {
+    pub(super) fn new(
+        samples: &Samples, steps: &[u16; 64], units: (usize, usize), budget: &Budget,
+    ) -> Result<Self, Reject> {
         let (width, height) = samples.size;
         let factor = samples.factor;
         let (across, down) = (width.div_ceil(8), height.div_ceil(8));
         let (columns, rows) = (units.0 * factor, units.1 * factor);
         let factors = factors(steps);
-        let mut blocks: Vec<Block> = Vec::with_capacity(columns * rows);
+        let mut blocks: Vec<Block> = budget.room(columns * rows)?;
         for y in 0..rows {
             for x in 0..columns {
                 // What only fills up is a block of one level, that of the one before.
@@ -95,7 +99,7 @@ impl Component {
                 blocks.push(Block::new(&rows_of(samples, x, y), &factors));
             }
         }
-        Self { factor, across, down, columns, blocks }
+        Ok(Self { factor, across, down, columns, blocks })
     }
 }
 
