@@ -50,14 +50,14 @@ async fn process_upload(
     let image = match claim(images, ids, clock, worker, arrived).await {
         Ok(image) => image,
         // The reservation is written before the client learns where to send bytes, and was read strongly:
-        // an upload without one is nobody's, and the bucket's expiry sees to it.
-        Err(ChangeError::NotFound) => return Ok(()),
+        // an upload without one is nobody's, and the bucket's expiry sees to it. One whose image is in the trash
+        // stays for the image's return.
+        Err(ChangeError::NotFound | ChangeError::Refused(NotClaimable::Trashed)) => return Ok(()),
         // The message came twice, or the client sent its bytes again when they were not wanted any more.
         Err(ChangeError::Refused(NotClaimable::Settled)) => {
             clear(objects, arrived).await;
             return Ok(());
         }
-        Err(ChangeError::Refused(NotClaimable::Trashed)) => return Ok(()),
         Err(ChangeError::Refused(NotClaimable::Leased)) => {
             return Err(MessageError::transient("another worker has the image"));
         }
