@@ -145,7 +145,8 @@ async fn standing(
 ) -> Result<Option<Standing>, Unavailable> {
     let Some(caller) = Caller::of(request) else { return Ok(None) };
     let now = SystemClock.now();
-    let admit = |now| limiter.admit(caller.project, &caller.counted_as(), request.method(), now);
+    let counted_as = caller.counted_as();
+    let admit = |now| limiter.admit(caller.project, &counted_as, request.method(), now);
     let standing = admit(now).await?;
     // Where the table was slow, the caller has waited already.
     let now_at_last = SystemClock.now();
