@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::domain::details::Details;
 use shared::domain::image::{Image, MAXIMUM_BYTES, NewImage};
 use shared::domain::parts::{Part, SentPart};
-use shared::domain::{ImageId, UploadId, Visibility};
+use shared::domain::{ImageId, UploadId};
 use shared::http::{Caller, FieldError, Problem, body, declared, path_parameter, query};
 use shared::media::{PartTarget, UploadTarget, keys};
 
@@ -82,10 +82,11 @@ impl NewFile {
         let tags = serde_json::from_value(json!(tags)).map_err(|e| wrong("tags", &e))?;
         let visibility = match field("visibility") {
             Some(visibility) => {
-                serde_json::from_value(json!(visibility)).map_err(|e| wrong("visibility", &e))?
+                Some(serde_json::from_value(json!(visibility)).map_err(|e| wrong("visibility", &e))?)
             }
-            None => Visibility::default(),
+            None => None,
         };
+        let visibility = caller.visibility(visibility).map_err(|e| wrong("visibility", &e))?;
         let details = Details { title, alt, tags, ..Details::default() };
         let new = NewImage { declared, visibility, owner: caller.user.clone(), details };
         Ok(Announced { least: size.unwrap_or(1), new })

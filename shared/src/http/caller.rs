@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Problem;
 use crate::domain::upload_token::Grant;
-use crate::domain::{Access, KeyId, ProjectId, Scope, TokenId, TraceParent, UserId};
+use crate::domain::{Access, KeyId, ProjectId, Scope, TokenId, TraceParent, UserId, Visibility};
 
 /// The trace that a request says it belongs to. A header that names none is passed over, as the specification
 /// wants.
@@ -147,6 +147,18 @@ impl Caller {
         match &self.credential {
             Credential::Key(_) | Credential::Identity(_) => None,
             Credential::Upload(token, grant) => Some((*token, grant)),
+        }
+    }
+
+    /// Who may see a new image of theirs if they ask for this. An upload token has said it already, which must not
+    /// be passed over; the error says so.
+    pub fn visibility(&self, asked: Option<Visibility>) -> Result<Visibility, &'static str> {
+        let granted = self.grant().map(|(_, grant)| grant.visibility);
+        match (asked, granted) {
+            (Some(asked), Some(granted)) if asked != granted => {
+                Err("is not what the upload token says; leave it out")
+            }
+            (asked, granted) => Ok(asked.or(granted).unwrap_or_default()),
         }
     }
 

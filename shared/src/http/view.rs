@@ -258,7 +258,7 @@ pub fn image_answer(image: &Image, project: &Project, now: Time) -> Result<Respo
     let headers = response.headers_mut();
     headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if matches!(image.state, State::Pending | State::Processing { .. }) {
+    if matches!(image.state, State::Pending | State::Processing { .. }) || image.replacement.is_some() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     Ok(response)

@@ -91,6 +91,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_may_see_it_is_what_the_token_says_and_not_passed_over_in_silence() {
+        for (visibility, taken) in [("private", true), ("public", false)] {
+            let world = World::empty().with_its_token();
+            let mut event = event_of(include_str!("../../../../events/begin-uppy-upload.json"), &world);
+            let metadata = json!({ "visibility": visibility });
+            event["body"] = json!(json!({ "type": "image/png", "metadata": metadata }).to_string());
+            event["requestContext"]["authorizer"]["lambda"]["grant"] = "{}".into();
+            *world.image.lock().unwrap() = None;
+            let begun =
+                begin_uppy_upload(&world, &world, &world, &SystemRandom, &world, request(&event)).await;
+            assert_eq!(begun.is_ok(), taken, "{visibility}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_taken_is_refused_before_anything_is_written() {
         for (body, expected) in [
             (r#"{"filename":"a"}"#, (415, "unsupported-media")),

@@ -100,11 +100,10 @@ impl NewUpload {
         if self.owner.is_some() && (caller.user.is_some() || caller.grant().is_some()) {
             return field("/owner", "is the user of the token; leave it out");
         }
-        let granted = caller.grant().map(|(_, grant)| grant.visibility);
-        if self.visibility.is_some_and(|asked| granted.is_some_and(|granted| granted != asked)) {
-            return field("/visibility", "is not what the upload token says; leave it out");
-        }
-        let visibility = self.visibility.or(granted).unwrap_or_default();
+        let visibility = match caller.visibility(self.visibility) {
+            Ok(visibility) => visibility,
+            Err(detail) => return field("/visibility", detail),
+        };
         let Self { title, alt, tags, focal_point, metadata, owner, method, .. } = self;
         let details = Details { title, alt, tags, focal_point, metadata };
         let owner = caller.user.clone().or(owner);

@@ -66,7 +66,7 @@ struct Results {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = BulkOutcome)]
 struct Outcome {
-    /// As the request has it, but no more than an id is long.
+    /// As the request has it; what is longer than an id is cut short.
     image: String,
     /// As if it had been a request of its own.
     status: u16,
@@ -119,7 +119,7 @@ impl Bulk {
             return invalid("/images", format!("must be 1 to {MOST} ids"));
         }
         match (self.action, self.add.is_empty() && self.remove.is_empty()) {
-            (Action::Tag, true) => invalid("/add", "or `remove` must name the tags".into()),
+            (Action::Tag, true) => invalid("/add", "must name the tags, or `remove` must".into()),
             (Action::Trash | Action::Restore, false) => {
                 let pointer = if self.add.is_empty() { "/remove" } else { "/add" };
                 invalid(pointer, "goes with the action `tag` alone".into())

@@ -209,6 +209,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_waits_for_new_bytes_hears_when_to_ask_again() {
+        let image = ready(Visibility::Private);
+        let declared = image.declared.clone();
+        let replacing = image.replace(UploadId::new(9.into()), declared, Time::from_secs(9)).unwrap().image;
+        let response = answer(Some(replacing), &event(), NOW).await.unwrap();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let shown = document(&response);
+        assert_eq!((&shown["state"], &shown["replacing"]), (&json!("ready"), &json!(true)));
+    }
+
+    #[tokio::test]
     async fn another_projects_image_and_a_malformed_id_are_not_found() {
         let other = Image { project: ProjectId::new(7.into()), ..ready(Visibility::Public) };
         assert_eq!(answer(Some(other), &event(), NOW).await.unwrap_err().code(), "not-found");
