@@ -408,15 +408,14 @@ impl Visibility {
 }
 
 impl Image {
-    /// To whom it is to be seen, and so where its variants belong: what is in the trash, to nobody.
+    /// To whom it is to be seen, and so where its variants belong: what is in the trash, or on its way out of it, to
+    /// nobody.
     pub const fn shown_to(&self) -> Visibility {
         match self.state {
-            State::Trashed { .. } => Visibility::Private,
-            State::Pending
-            | State::Processing { .. }
-            | State::Ready { .. }
-            | State::Failed { .. }
-            | State::Purging { .. } => self.visibility,
+            State::Trashed { .. } | State::Purging { .. } => Visibility::Private,
+            State::Pending | State::Processing { .. } | State::Ready { .. } | State::Failed { .. } => {
+                self.visibility
+            }
         }
     }
 

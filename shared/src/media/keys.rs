@@ -38,11 +38,22 @@ pub fn variant_in(image: &Image, visibility: Visibility, name: PictureName) -> S
 
 /// What every rendering of an image starts with. A CDN reads `public/` and nothing else.
 pub fn variants_of(image: &Image, visibility: Visibility) -> String {
-    let folder = match visibility {
+    format!("{}/{}/{}/", folder_of(visibility), image.project, image.id)
+}
+
+/// The key of the same rendering on the other side.
+pub fn on_other_side(key: &str) -> Option<String> {
+    let (folder, rest) = key.split_once('/')?;
+    let sides = [Visibility::Private, Visibility::Public];
+    let side = sides.into_iter().find(|side| folder_of(*side) == folder)?;
+    Some(format!("{}/{rest}", folder_of(side.other())))
+}
+
+const fn folder_of(visibility: Visibility) -> &'static str {
+    match visibility {
         Visibility::Private => "private",
         Visibility::Public => "public",
-    };
-    format!("{folder}/{}/{}/", image.project, image.id)
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +61,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use ulid::Ulid;
+
+    #[test]
+    fn a_rendering_has_one_key_on_each_side() {
+        assert_eq!(on_other_side("public/p/i/u/w1.webp").unwrap(), "private/p/i/u/w1.webp");
+        assert_eq!(on_other_side("private/p/i/u/w1.webp").unwrap(), "public/p/i/u/w1.webp");
+        assert_eq!(on_other_side("p/i/u"), None);
+    }
 
     proptest! {
         #[test]

@@ -7,20 +7,21 @@
 use aws_lambda_events::dynamodb::EventRecord;
 use shared::domain::error::FindImageError;
 use shared::domain::image::{Image, State};
-use shared::domain::{Clock, EventId, Ids, Unavailable};
-use shared::media::{CopyVariants, EraseVariants};
+use shared::domain::{Clock, EventId, Ids, ImageId, ProjectId, Unavailable};
+use shared::media::{CopyVariants, EraseVariants, keys};
 use shared::platform::{Environment, stream_records};
 use shared::store::{ChangeError, CommitImage, FindImage, change_image, decode_event};
 
 /// How often it looks again at what came to lie on the wrong side in the meantime.
 const ROUNDS: u32 = 10;
 
-/// The image as it is now, if its variants have to be moved.
-async fn moving(images: &impl FindImage, seen: &Image) -> Result<Option<Image>, Unavailable> {
-    match images.find_image(seen.project, seen.id).await {
-        // Purging finds them on both sides.
+/// The image as it is now. `None` if it is being purged, which finds variants on both sides.
+async fn find(
+    images: &impl FindImage, project: ProjectId, id: ImageId,
+) -> Result<Option<Image>, Unavailable> {
+    match images.find_image(project, id).await {
         Ok(Image { state: State::Purging { .. }, .. }) | Err(FindImageError::NotFound) => Ok(None),
-        Ok(image) => Ok(Some(image).filter(|image| image.moving)),
+        Ok(image) => Ok(Some(image)),
         Err(FindImageError::Unavailable(error)) => Err(error),
     }
 }
@@ -30,14 +31,19 @@ async fn move_variants(
     clock: &impl Clock, record: EventRecord,
 ) -> Result<(), Unavailable> {
     let event = decode_event(record.change.new_image)?;
-    let mut image = match images.find_image(event.project, event.subject).await {
-        Ok(image) if image.moving => image,
-        Ok(_) | Err(FindImageError::NotFound) => return Ok(()),
-        Err(FindImageError::Unavailable(error)) => return Err(error),
-    };
+    let found = find(images, event.project, event.subject).await?;
+    let Some(mut image) = found.filter(|image| image.moving) else { return Ok(()) };
     for _ in 0..ROUNDS {
         let copied = objects.copy_variants(&image).await?;
-        let Some(now) = moving(images, &image).await? else { return Ok(()) };
+        let Some(now) = find(images, image.project, image.id).await? else {
+            // Some may have been copied to where purging had looked already.
+            let beyond = copied.iter().filter_map(|key| keys::on_other_side(key));
+            let both: Vec<String> = copied.iter().cloned().chain(beyond).collect();
+            return objects.erase_variants(&both).await;
+        };
+        if !now.moving {
+            return Ok(());
+        }
         if now.shown_to() != image.shown_to() {
             // It was changed back: what was to be deleted is what belongs there.
             image = now;
@@ -278,7 +284,14 @@ mod tests {
             *world.image.lock().unwrap() = Some(Image { state, ..image });
         });
         run(&purged).await.unwrap();
-        assert_eq!(*purged.erased.lock().unwrap(), 0);
+        assert_eq!(purged.sides(), (vec![], vec![]), "purging may have looked there before they were copied");
+        // Its event still says where they had to be moved.
+        let going = world(ready());
+        let image = going.image();
+        *going.image.lock().unwrap() = Some(Image { state: State::Purging { picture: None }, ..image });
+        run(&going).await.unwrap();
+        assert_eq!(*going.erased.lock().unwrap(), 0);
+        assert!(going.private.lock().unwrap().is_empty(), "nothing is copied under the hands of who erases");
     }
 
     #[tokio::test]

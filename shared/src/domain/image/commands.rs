@@ -292,7 +292,7 @@ impl Image {
         // New bytes that are under way are not wanted any more.
         let image = Self {
             replacement: None,
-            worked_on_until: self.lease().map(|lease| lease.until),
+            worked_on_until: self.lease().map(|lease| lease.until).or(self.worked_on_until),
             ..edited.image
         };
         Ok(Some(Change { image: image.moved_from(self), ..edited }))

@@ -237,6 +237,9 @@ fn a_trashed_image_knows_until_when_somebody_may_work_on_it() {
     let trashed = claimed.trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
     let purging = trashed.purge(at(4)).unwrap().unwrap().image;
     assert_eq!(purging.worked_on_until, Some(at(60)));
+    let restored = trashed.restore(at(4)).unwrap().unwrap().image;
+    let again = restored.trash(Duration::from_secs(50), at(5)).unwrap().unwrap().image;
+    assert_eq!(again.worked_on_until, Some(at(60)), "nobody has told the worker");
     let idle = reserved().trash(Duration::from_secs(50), at(3)).unwrap().unwrap().image;
     assert_eq!(idle.worked_on_until, None);
 }
